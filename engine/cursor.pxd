@@ -1,0 +1,9 @@
+from engine.entry cimport Entry
+from libc.stdint cimport uint32_t
+
+
+cdef class Cursor:
+    cdef Entry entry      # valid while `valid` is 1
+    cdef bint valid
+    cdef int seek(self, const char* key, uint32_t key_bytes) except -1 nogil
+    cdef int advance(self) except -1 nogil

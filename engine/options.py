@@ -1,0 +1,82 @@
+"""Everything that can be tuned in the engine, with units and the reason for each default."""
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True)
+class Options:
+    """Immutable. A value that makes no sense raises ValueError and names the field."""
+
+    # Memory. All of it is bounded by these two numbers, whatever the amount of data.
+    memtable_bytes: int = 256 * MIB
+    """Active and sealed memtable together. The active one is sealed at half of it."""
+    block_cache_bytes: int = 256 * MIB
+    """Decompressed table blocks and segment metas."""
+
+    # Log.
+    log_bytes_max: int = 512 * MIB
+    """Seal the memtable when the log behind it is longer than this: bounds the time of a restart
+    where few keys are overwritten again and again."""
+    log_reserve_bytes: int = 8 * MIB
+    """Disk space is allocated this far ahead of the log, so that a full disk refuses a write
+    instead of tearing a frame."""
+
+    # Tables.
+    block_bytes: int = 4 * KIB
+    """A data block is closed when its raw entries reach this."""
+    blocks_per_segment: int = 128
+    """Data blocks that share one segment meta (bloom filter and index)."""
+    compression_level: int = 1
+    """Zstandard level of data blocks; 0 stores them raw."""
+    bloom_bits_per_key: int = 10
+    """About 1 % of the missing keys touch a data block; 0 writes no filter."""
+    table_bytes_max: int = 64 * MIB
+    """A compaction starts the next output table here."""
+
+    # Shape of the tree.
+    level_count: int = 7
+    level0_tables_trigger: int = 4
+    """Tables of level 0 that make a compaction worth while."""
+    level0_tables_slowdown: int = 8
+    """From here on stats() reports `write_pressure`, and compactions go before everything else."""
+    level0_tables_stop: int = 12
+    """From here on write_room() is 0 until a compaction was installed: reads would get too slow."""
+    level_bytes_base: int = 512 * MIB
+    """Size of level 1 above which it spills into level 2."""
+    level_multiplier: int = 10
+    """Each further level may be this many times larger."""
+
+    # Reading ahead.
+    scan_readahead_bytes: int = 256 * KIB
+    """Blocks that one load of a scan asks for at once."""
+    compaction_readahead_bytes: int = 1 * MIB
+
+    def __post_init__(self):
+        least = {
+            "memtable_bytes": 64 * KIB,
+            "block_cache_bytes": 64 * KIB,
+            "log_bytes_max": 4 * KIB,
+            "log_reserve_bytes": 0,
+            "block_bytes": 64,
+            "blocks_per_segment": 1,
+            "compression_level": 0,
+            "bloom_bits_per_key": 0,
+            "table_bytes_max": 4 * KIB,
+            "level_count": 2,
+            "level0_tables_trigger": 1,
+            "level0_tables_slowdown": 1,
+            "level0_tables_stop": 2,
+            "level_bytes_base": 4 * KIB,
+            "level_multiplier": 2,
+            "scan_readahead_bytes": 0,
+            "compaction_readahead_bytes": 0,
+        }
+        for field, minimum in least.items():
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < minimum:
+                raise ValueError(f"{field} must be a whole number of at least {minimum}")
+        if self.level0_tables_stop < self.level0_tables_trigger:
+            raise ValueError("level0_tables_stop must not be below level0_tables_trigger")

@@ -9,10 +9,6 @@ PACKAGES = ("engine", "cluster", "resp_kv")
 DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": False,
-    "boundscheck": False,
-    "wraparound": False,
-    "cdivision": True,
-    "initializedcheck": False,
 }
 
 

@@ -1,0 +1,247 @@
+"""One database of one node as the commands see it: keys, values, deadlines, dots.
+
+A plain write is *blind*: it carries a new dot (timestamp, actor) and replaces everything older
+without reading it. A delete is a blind write of a tombstone. EXPIRE and PERSIST do not make a new
+version: they annotate the version they saw, so that a late one never brings back an overwritten
+value. Expiry is a pure function of (record, time): a record past its deadline is absent everywhere,
+from the same millisecond on, and is dropped from disk at leisure.
+
+Reads answer from memory or say that they must wait (PENDING in C, NeedsDisk in Python); the caller
+asks again when the blocks are there. `synchronous` makes reads wait on the spot instead, for the
+few places where nothing may run in between (EXEC).
+"""
+
+from cluster.errors import NeedsDisk, PairTooLarge
+from cluster.slots cimport KEY_BYTES_MAX, PREFIX_BYTES, SLOTS, encode_key
+from cluster.slots import user_key
+from cluster.store cimport ABSENT, FOUND, PENDING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
+
+cdef enum:
+    BUCKETS = SLOTS * 256
+    PAGE_RECORDS = 1000
+
+
+cdef class Record:
+    """A live record: value, absolute deadline in ms (0: none), dot and annotation."""
+
+
+cdef class Writer:
+    """What all databases of a node share: store, clock, actor, limits, counters."""
+
+    def __cinit__(self):
+        self.stored = <uint8_t*>malloc(PREFIX_BYTES + KEY_BYTES_MAX)
+        if self.stored == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.stored)
+
+    def __init__(self, Store store, Clock clock, uint64_t actor, int64_t pair_bytes_max):
+        self.store, self.clock, self.actor = store, clock, actor
+        self.pair_bytes_max = pair_bytes_max
+
+
+cdef class Keyspace:
+    """`database` is the physical number 0..255 that is part of the stored key."""
+
+    def __init__(self, Writer writer, int database):
+        self.writer, self.database = writer, database
+
+    # -- for compiled callers: no Python object is made ---------------------------------------
+
+    cdef int find_any(self, const char* key, Py_ssize_t key_bytes, Row* row) except -1:
+        """ABSENT, FOUND (tombstones and expired records too) or PENDING."""
+        cdef Writer writer = self.writer
+        cdef uint32_t size
+        cdef int answer
+        if key_bytes > KEY_BYTES_MAX:
+            return ABSENT
+        size = encode_key(writer.stored, self.database, <const uint8_t*>key, <uint32_t>key_bytes)
+        answer = writer.store.read(<const char*>writer.stored, size, row)
+        while answer == PENDING and writer.synchronous:
+            writer.store.load()
+            answer = writer.store.read(<const char*>writer.stored, size, row)
+        return answer
+
+    cdef int find(self, const char* key, Py_ssize_t key_bytes, Row* row) except -1:
+        """FOUND only if the key is live now."""
+        cdef int answer = self.find_any(key, key_bytes, row)
+        if answer != FOUND:
+            return answer
+        if row.tombstone:
+            return ABSENT
+        if row.deadline_ms != 0 and row.deadline_ms <= self.writer.clock.now_ms:
+            self.writer.expired += 1
+            return ABSENT
+        return FOUND
+
+    cdef int blind(self, const char* key, Py_ssize_t key_bytes, const char* value,
+                   Py_ssize_t value_bytes, uint64_t deadline_ms) except -1:
+        """A blind write with a new dot. Raises PairTooLarge, WriteRefused."""
+        cdef Writer writer = self.writer
+        cdef Row row
+        self.check_pair(key_bytes, value_bytes)
+        row.value, row.value_bytes = value, <uint32_t>value_bytes
+        row.hlc, row.actor = writer.clock.tick(), writer.actor
+        row.deadline_ms, row.annotation, row.tombstone = deadline_ms, 0, 0
+        return self.store_row(key, key_bytes, &row)
+
+    cdef int bury(self, const char* key, Py_ssize_t key_bytes) except -1:
+        """A blind tombstone with a new dot. Raises WriteRefused."""
+        cdef Row row
+        row.value, row.value_bytes = NULL, 0
+        row.hlc, row.actor = self.writer.clock.tick(), self.writer.actor
+        row.deadline_ms, row.annotation, row.tombstone = 0, 0, 1
+        return self.store_row(key, key_bytes, &row)
+
+    cdef int store_row(self, const char* key, Py_ssize_t key_bytes, const Row* row) except -1:
+        cdef Writer writer = self.writer
+        cdef uint32_t size = encode_key(
+            writer.stored, self.database, <const uint8_t*>key, <uint32_t>key_bytes)
+        writer.writes += 1
+        return writer.store.write(<const char*>writer.stored, size, row)
+
+    cdef int check_pair(self, Py_ssize_t key_bytes, Py_ssize_t value_bytes) except -1:
+        if key_bytes + value_bytes > self.writer.pair_bytes_max or key_bytes > KEY_BYTES_MAX:
+            raise PairTooLarge(
+                key_bytes + value_bytes, min(self.writer.pair_bytes_max, KEY_BYTES_MAX)
+                if key_bytes > KEY_BYTES_MAX else self.writer.pair_bytes_max)
+        return 0
+
+    # -- one key ------------------------------------------------------------------------------
+
+    cdef int locate(self, bytes key, Row* row) except -1:
+        cdef int answer = self.find(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), row)
+        if answer == PENDING:
+            raise NeedsDisk
+        return answer
+
+    def get(self, bytes key):
+        """The live Record, or None when absent, deleted or expired."""
+        cdef Row row
+        if self.locate(key, &row) == ABSENT:
+            self.writer.misses += 1
+            return None
+        self.writer.hits += 1
+        cdef Record record = Record.__new__(Record)
+        record.value = PyBytes_FromStringAndSize(row.value, row.value_bytes)
+        record.deadline_ms, record.annotation = row.deadline_ms, row.annotation
+        record.hlc, record.actor = row.hlc, row.actor
+        return record
+
+    def exists(self, bytes key):
+        cdef Row row
+        return self.locate(key, &row) == FOUND
+
+    def deadline(self, bytes key):
+        """-2 absent, 0 no deadline, else the absolute deadline in ms."""
+        cdef Row row
+        return row.deadline_ms if self.locate(key, &row) == FOUND else -2
+
+    def dot(self, bytes key):
+        """Names the state of a key: changes with each write, delete, annotation, expiry and flush."""
+        cdef Row row
+        cdef int answer = self.find_any(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+        if answer == PENDING:
+            raise NeedsDisk
+        if answer == ABSENT:
+            return None
+        expired = row.deadline_ms != 0 and row.deadline_ms <= self.writer.clock.now_ms
+        return (row.hlc, row.actor, row.annotation, expired)
+
+    def need(self, keys):
+        """Ask for all keys at once: raises NeedsDisk if any of them is not in memory."""
+        cdef Row row
+        cdef bytes key
+        cdef bint pending = False
+        for key in keys:
+            if self.find_any(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row) == PENDING:
+                pending = True
+        if pending:
+            raise NeedsDisk
+
+    def put(self, bytes key, bytes value, uint64_t deadline_ms=0):
+        """Blind write. Raises PairTooLarge, WriteRefused; then nothing was stored."""
+        self.blind(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
+                   PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), deadline_ms)
+
+    def delete(self, bytes key):
+        """Blind tombstone, whether the key exists or not."""
+        self.bury(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+
+    def check_size(self, key_bytes, value_bytes):
+        """Raise PairTooLarge for a pair that could not be stored, before it is built."""
+        self.check_pair(key_bytes, value_bytes)
+
+    def annotate(self, bytes key, Record record, uint64_t deadline_ms):
+        """Give `record`, as just read, another deadline (0: none). Keeps its dot."""
+        cdef Row row
+        row.value = PyBytes_AS_STRING(record.value)
+        row.value_bytes = <uint32_t>PyBytes_GET_SIZE(record.value)
+        row.hlc, row.actor, row.tombstone = record.hlc, record.actor, 0
+        row.deadline_ms, row.annotation = deadline_ms, self.writer.clock.tick()
+        self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+
+    # -- many keys ----------------------------------------------------------------------------
+
+    def page(self, cursor, count=10):
+        """(next cursor, [(key, Record), ...]): live records from a cursor on; 0 starts and ends.
+
+        A cursor is a (slot, bucket) position, so it outlives restarts and means the same on every
+        node; a bucket is never split between two pages, hence `count` is a hint.
+        """
+        if not 0 <= cursor < BUCKETS:
+            return 0, []
+        store, start = self.writer.store, bucket_start(cursor)
+        rows, following = store.page(start, END_OF_SLOTS, max(1, count), self.database)
+        while following is not None and rows and following[:3] == rows[-1][0][:3]:
+            bucket_end = bucket_start(int.from_bytes(following[:3], "big") + 1)
+            rest, after = store.page(following, bucket_end, PAGE_RECORDS, self.database)
+            rows += rest
+            following = bucket_end if after is None else after
+        cursor = 0 if following is None else int.from_bytes(following[:3], "big")
+        return (0 if cursor >= BUCKETS else cursor), self.live(rows)
+
+    def slot_keys(self, slot, count):
+        """Up to `count` live keys of a slot."""
+        start, end = bucket_start(slot << 8), bucket_start((slot + 1) << 8)
+        keys = []
+        while start is not None and len(keys) < count:
+            rows, start = self.writer.store.page(start, end, PAGE_RECORDS, self.database)
+            keys += [key for key, _ in self.live(rows)]
+        return keys[:count]
+
+    def slot_count(self, slot):
+        """Number of live keys in a slot."""
+        return len(self.slot_keys(slot, 1 << 62))
+
+    cdef list live(self, list rows):
+        cdef uint64_t now_ms = self.writer.clock.now_ms
+        cdef Record record
+        found = []
+        for stored, value, hlc, actor, deadline_ms, annotation in rows:
+            if deadline_ms != 0 and deadline_ms <= now_ms:
+                continue
+            record = Record.__new__(Record)
+            record.value, record.hlc, record.actor = value, hlc, actor
+            record.deadline_ms, record.annotation = deadline_ms, annotation
+            found.append((user_key(stored), record))
+        return found
+
+    def size(self):
+        """Exact number of live keys. Raises NeedsDisk while it is being counted."""
+        return self.writer.store.count(self.database, self.writer.clock.now_ms)
+
+    def flush(self):
+        """Delete every key of this database, in constant time."""
+        self.writer.store.flush(self.database, self.writer.clock.tick(), self.writer.actor)
+
+
+cdef bytes bucket_start(position):
+    return int(position).to_bytes(3, "big")
+
+
+END_OF_SLOTS = bucket_start(BUCKETS)

@@ -1,0 +1,10 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    SLOTS = 16384
+    PREFIX_BYTES = 6       # slot, bucket, database, key length: see keys in slots.pyx
+    KEY_BYTES_MAX = 65535
+
+cdef uint16_t key_slot(const uint8_t* key, Py_ssize_t key_bytes) noexcept nogil
+cdef uint32_t encode_key(
+    uint8_t* out, int database, const uint8_t* key, uint32_t key_bytes) noexcept nogil

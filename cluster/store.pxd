@@ -1,0 +1,20 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum Answer:
+    ABSENT = 0
+    FOUND = 1
+    PENDING = 2        # not in memory; asked for, the caller comes back later
+
+cdef struct Row:
+    const char* value          # borrowed until the next call of the store
+    uint32_t value_bytes
+    uint64_t hlc
+    uint64_t actor
+    uint64_t deadline_ms
+    uint64_t annotation
+    bint tombstone
+
+
+cdef class Store:
+    cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1
+    cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1

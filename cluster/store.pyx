@@ -1,0 +1,35 @@
+"""What the cluster code needs of local storage: the door that the environment fills in.
+
+Keys are stored keys (slots.pyx). The shell puts the engine behind this class, a simulation may put
+its own; nothing here knows which.
+"""
+
+
+cdef class Store:
+    cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1:
+        """ABSENT, FOUND (a tombstone is found) or PENDING. Raises DamagedStore."""
+        raise NotImplementedError
+
+    cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
+        """Store a version; an older one than what is there changes nothing. Raises WriteRefused."""
+        raise NotImplementedError
+
+    def load(self):
+        """Bring what PENDING reads asked for into memory, now."""
+        raise NotImplementedError
+
+    def page(self, bytes start, bytes end, limit, database):
+        """([(stored key, value, hlc, actor, deadline_ms, annotation), ...], next start or None).
+
+        Records (no tombstones) with start <= stored key < end of one physical database, ascending,
+        about `limit` of them. Raises NeedsDisk.
+        """
+        raise NotImplementedError
+
+    def count(self, database, now_ms):
+        """Number of live records of a physical database. Raises NeedsDisk while it is counted."""
+        raise NotImplementedError
+
+    def flush(self, database, hlc, actor):
+        """Delete all records of a physical database that are older than the dot."""
+        raise NotImplementedError

@@ -1,0 +1,104 @@
+"""Writes data blocks: entries in key order, prefix-compressed, with restart points.
+
+Neighbouring keys share long prefixes (partition, slot, hash byte and database come first), so each
+entry stores only what differs from the key before it. Every sixteenth entry, a *restart point*,
+stores its key whole, so that a reader can do a binary search over the restart points and decodes
+at most sixteen entries behind the one it lands on.
+
+    block    := entry* restart* tail
+    entry    := shared:varint unshared:varint value_bytes:varint flags:u8
+                hlc:varint                     zigzag of hlc - base_hlc
+                [actor:u64]                    absent with SAME_ACTOR
+                [deadline_ms:varint]           present with HAS_DEADLINE
+                [annotation:varint]            zigzag of annotation - hlc, with HAS_ANNOTATION
+                key[shared:] value
+    flags    := kind (bits 0-2) | 8 HAS_DEADLINE | 16 HAS_ANNOTATION | 32 SAME_ACTOR
+    restart  := u32, where in the block an entry starts that has shared = 0 and its own actor
+    tail     := base_hlc:u64 entries:u32 restarts:u32
+
+The base is the hlc of the block's first entry: entries of one block were mostly written in one
+burst or are spread evenly, and in both cases the difference is shorter than the number. SAME_ACTOR
+means the actor of the entry before; a key has one preferred coordinator, so runs are long.
+
+Blocks are laid one behind the other in one buffer, because a whole segment is handed to the
+compressor at once (engine/table_writer).
+"""
+
+from engine.buffer cimport append, discard, reserve
+from engine.varint cimport store32, store64, write_varint, zigzag
+from libc.string cimport memcpy
+
+
+cdef class BlockWriter:
+    def __dealloc__(self):
+        discard(&self.raw)
+        discard(&self.restarts)
+        discard(&self.last_key)
+
+    cdef int add(self, const Entry* e) except -1 nogil:
+        """Append an entry; its key must be greater than the one before (the caller checks)."""
+        cdef uint32_t shared = 0, limit
+        cdef uint32_t position
+        cdef uint8_t flags = e.kind
+        cdef char* at
+        reserve(&self.raw, ENTRY_HEADER_BYTES_MAX + e.key_bytes + <size_t>e.value_bytes)
+        if self.entries == 0:
+            self.base_hlc = e.hlc
+        if self.entries % RESTART_EVERY == 0:
+            position = <uint32_t>(self.raw.used - self.start)
+            append(&self.restarts, &position, 4)
+        else:
+            limit = min(<uint32_t>self.last_key.used, e.key_bytes)
+            while shared < limit and self.last_key.at[shared] == e.key[shared]:
+                shared += 1
+            if e.actor == self.last_actor:
+                flags |= SAME_ACTOR
+        if e.deadline_ms:
+            flags |= HAS_DEADLINE
+        if e.annotation:
+            flags |= HAS_ANNOTATION
+        at = self.raw.at + self.raw.used
+        at = write_varint(at, shared)
+        at = write_varint(at, e.key_bytes - shared)
+        at = write_varint(at, e.value_bytes)
+        at[0] = <char>flags
+        at = write_varint(at + 1, zigzag(e.hlc - self.base_hlc))
+        if not flags & SAME_ACTOR:
+            store64(at, e.actor)
+            at += 8
+        if e.deadline_ms:
+            at = write_varint(at, e.deadline_ms)
+        if e.annotation:
+            at = write_varint(at, zigzag(e.annotation - e.hlc))
+        memcpy(at, e.key + shared, e.key_bytes - shared)
+        at += e.key_bytes - shared
+        if e.value_bytes:
+            memcpy(at, e.value, e.value_bytes)
+            at += e.value_bytes
+        self.raw.used = at - self.raw.at
+        self.last_actor = e.actor
+        self.entries += 1
+        self.last_key.used = shared
+        append(&self.last_key, e.key + shared, e.key_bytes - shared)
+        return 0
+
+    cdef size_t size(self) noexcept nogil:
+        """Raw bytes of the block under construction, were it cut now; 0 when it has no entry."""
+        if self.entries == 0:
+            return 0
+        return self.raw.used - self.start + self.restarts.used + 16
+
+    cdef int cut(self) except -1 nogil:
+        """End the block. The next add() starts a new one behind it."""
+        cdef char* at
+        append(&self.raw, self.restarts.at, self.restarts.used)
+        reserve(&self.raw, 16)
+        at = self.raw.at + self.raw.used
+        store64(at, self.base_hlc)
+        store32(at + 8, self.entries)
+        store32(at + 12, <uint32_t>(self.restarts.used // 4))
+        self.raw.used += 16
+        self.start = self.raw.used
+        self.restarts.used = 0
+        self.entries = 0
+        return 0

@@ -1,0 +1,60 @@
+"""The outside world as the commands see it: nothing here does anything.
+
+The shell hands the node a subclass that owns processes, clocks, threads and files; tests without
+sockets use this one. A token is what a started piece of work answers with: it has `done` (bool)
+and `error` (None or the text of what went wrong).
+"""
+
+
+class Token:
+    """Work that was started. `done` is set last."""
+
+    __slots__ = ("done", "error")
+
+    def __init__(self, done=False, error=None):
+        self.done, self.error = done, error
+
+
+class Host:
+    last_save_ms = 0              # when everything was last known to be in tables
+
+    def shutdown(self, save, now, force, abort):
+        """Stop the server (save: None says as configured). With `abort`: True if one was stopped."""
+        return False
+
+    def flush(self):
+        """Start moving what is in memory to tables. False when that is under way already."""
+        return True
+
+    def save(self):
+        """Start a flush of everything written so far; its Token is done when it is in tables."""
+        return Token(done=True)
+
+    def sync(self):
+        """Start an fsync of the log as it is now; a Token."""
+        return Token(done=True)
+
+    def checkpoint(self):
+        """A consistent copy of the data, made of hard links; its path."""
+        raise NotImplementedError
+
+    def engine_stats(self):
+        """Name -> number or text, as INFO's section Engine shows them."""
+        return {}
+
+    def loop_stats(self):
+        """Name -> number or text, as INFO's section Loop shows them."""
+        return {}
+
+    def rss_bytes(self):
+        return 0
+
+    def cpu_times(self):
+        """(system, user, children's system, children's user) seconds."""
+        return (0.0, 0.0, 0.0, 0.0)
+
+    def wake_paused(self):
+        """CLIENT PAUSE has ended or changed: run what was held back."""
+
+    def database_map_changed(self, numbers):
+        """SWAPDB: physical numbers of the logical databases, to be kept with the data."""

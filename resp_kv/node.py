@@ -1,0 +1,74 @@
+"""One node as its commands see it: databases, clients, counters, settings, and the host's doors.
+
+No command reaches the outside world by itself. Time is `now_ms`, which the driver sets once a turn;
+what needs processes, files or threads goes through `host` (host.py). So a node runs the same in a
+test on a virtual clock.
+"""
+
+import time
+
+import resp_kv
+from resp_kv.commands.table import COMMANDS
+from resp_kv.host import Host
+from resp_kv.latency import LatencyMonitor
+from resp_kv.slowlog import SlowLog
+from resp_kv.stats import Stats
+from resp_kv.traffic import Traffic
+
+BUS_PORT_OFFSET = 10000
+
+
+class Node:
+    """`keyspaces` are the logical databases in order; `clients` maps client id to Connection.
+
+    node_id   40 hex digits, kept with the data       run_id   40 hex digits, new at every start
+    wall_ns   the clock behind TIME alone; everything else uses now_ms
+    """
+
+    def __init__(self, config, keyspaces, *, node_id, run_id, now_ms, host=None, traffic=None,
+                 wall_ns=time.time_ns):
+        self.config, self.keyspaces, self.host = config, keyspaces, host or Host()
+        self.node_id, self.run_id = node_id, run_id
+        self.now_ms = self.started_ms = now_ms
+        self.wall_ns = wall_ns
+        self.version = resp_kv.__version__
+        self.commands = COMMANDS
+        self.clients = {}
+        self.traffic = traffic or Traffic()
+        self.stats = Stats(self.traffic, keyspaces[0].writer)
+        self.slowlog = SlowLog(config)
+        self.latency = LatencyMonitor(config, self)
+        self.pause_until_ms, self.pause_mode = 0, None
+        self.follow_config()
+
+    def follow_config(self):
+        """Keep what the compiled path reads in step with CONFIG SET."""
+        for name, field in (("slowlog-log-slower-than", "slow_usec"),
+                            ("latency-tracking", "tracking"),
+                            ("client-query-buffer-limit", "query_bytes_max")):
+            setattr(self.traffic, field, self.config.get(name))
+            self.config.subscribe(
+                name, lambda value, field=field: setattr(self.traffic, field, value))
+
+    @property
+    def cluster_enabled(self):
+        return self.config.get("cluster-enabled")
+
+    @property
+    def announce(self):
+        """(host, port, bus port) to tell cluster clients; host "" means: as they reached us."""
+        port = self.config.get("cluster-announce-port") or self.config.get("port")
+        bus_port = self.config.get("cluster-announce-bus-port") or port + BUS_PORT_OFFSET
+        return (self.config.get("cluster-announce-ip") or "", port, bus_port)
+
+    def swap_databases(self, a, b):
+        """Exchange the contents of two logical databases."""
+        first, second = self.keyspaces[a], self.keyspaces[b]
+        first.database, second.database = second.database, first.database
+        self.host.database_map_changed([keyspace.database for keyspace in self.keyspaces])
+
+    def paused(self):
+        """The pause in force, "all" or "write", or None. One that is over is forgotten."""
+        if self.pause_mode is not None and self.now_ms >= self.pause_until_ms:
+            self.pause_until_ms, self.pause_mode = 0, None
+        return self.pause_mode

@@ -50,6 +50,15 @@ cdef class Keyspace:
     def __init__(self, Writer writer, int database):
         self.writer, self.database = writer, database
 
+    @property
+    def synchronous(self):
+        """True: reads go to the disk on the spot instead of raising NeedsDisk."""
+        return self.writer.synchronous
+
+    @synchronous.setter
+    def synchronous(self, bint wanted):
+        self.writer.synchronous = wanted
+
     # -- for compiled callers: no Python object is made ---------------------------------------
 
     cdef int find_any(self, const char* key, Py_ssize_t key_bytes, Row* row) except -1:
@@ -195,6 +204,19 @@ cdef class Keyspace:
         """
         if not 0 <= cursor < BUCKETS:
             return 0, []
+        return self.settled(self.read_page, cursor, count)
+
+    def settled(self, ask, *arguments):
+        """ask(*arguments), loading on the spot what it lacks where this keyspace is synchronous."""
+        while True:
+            try:
+                return ask(*arguments)
+            except NeedsDisk:
+                if not self.writer.synchronous:
+                    raise
+                self.writer.store.load()
+
+    def read_page(self, cursor, count):
         store, start = self.writer.store, bucket_start(cursor)
         rows, following = store.page(start, END_OF_SLOTS, max(1, count), self.database)
         while following is not None and rows and following[:3] == rows[-1][0][:3]:
@@ -210,7 +232,8 @@ cdef class Keyspace:
         start, end = bucket_start(slot << 8), bucket_start((slot + 1) << 8)
         keys = []
         while start is not None and len(keys) < count:
-            rows, start = self.writer.store.page(start, end, PAGE_RECORDS, self.database)
+            rows, start = self.settled(
+                self.writer.store.page, start, end, PAGE_RECORDS, self.database)
             keys += [key for key, _ in self.live(rows)]
         return keys[:count]
 
@@ -233,7 +256,7 @@ cdef class Keyspace:
 
     def size(self):
         """Exact number of live keys. Raises NeedsDisk while it is being counted."""
-        return self.writer.store.count(self.database, self.writer.clock.now_ms)
+        return self.settled(self.writer.store.count, self.database, self.writer.clock.now_ms)
 
     def flush(self):
         """Delete every key of this database, in constant time."""

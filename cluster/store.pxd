@@ -18,3 +18,4 @@ cdef struct Row:
 cdef class Store:
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1
     cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1
+    cdef int room(self) except -1

@@ -14,6 +14,10 @@ cdef class Store:
         """Store a version; an older one than what is there changes nothing. Raises WriteRefused."""
         raise NotImplementedError
 
+    cdef int room(self) except -1:
+        """1: a write may follow; 0: none until a flush is done. Raises WriteRefused."""
+        raise NotImplementedError
+
     def load(self):
         """Bring what PENDING reads asked for into memory, now."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ cdef class Command:
 
     arity   as in Redis: the exact number of words with the name, or -n for at least n
     keys    (first, last, step) positions of keys, last negative from the end; (0, 0, 0): none
-    usec    CPU-clock-free wall microseconds spent in the handler, summed over `calls`
+    nsec    wall nanoseconds spent in the handler, summed over `calls`
     """
 
     def __init__(self, str name, *, handler=None, int arity=0, flags=(), keys=(0, 0, 0),
@@ -34,7 +34,8 @@ cdef class Command:
         self.is_generator = handler is not None and isgeneratorfunction(handler)
         self.subcommands = {}
         self.is_container = False
-        self.fast = 0
+        self.fast = NULL
+        self.deferrable = False
 
     cpdef bint arity_fits(self, Py_ssize_t count):
         return count == self.arity if self.arity >= 0 else count >= -self.arity
@@ -45,3 +46,29 @@ cdef class Command:
             return []
         cdef Py_ssize_t last = self.last_key if self.last_key >= 0 else len(args) + self.last_key
         return [args[i] for i in range(self.first_key, min(last, len(args) - 1) + 1, self.key_step)]
+
+    cdef void note(self, uint64_t nsec) noexcept:
+        """Count one call that took `nsec` nanoseconds."""
+        cdef int bucket = 0
+        cdef uint64_t usec = nsec // 1000
+        self.calls += 1
+        self.nsec += nsec
+        while usec and bucket < LATENCY_BUCKETS - 1:
+            usec >>= 1
+            bucket += 1
+        self.buckets[bucket] += 1
+
+    @property
+    def usec(self):
+        """Whole microseconds spent in the handler."""
+        return self.nsec // 1000
+
+    @property
+    def usec_buckets(self):
+        """Calls by duration: item i counts those below 2**i microseconds (and not below 2**(i-1))."""
+        return [self.buckets[i] for i in range(LATENCY_BUCKETS)]
+
+    def reset_stats(self):
+        self.calls = self.nsec = self.rejected_calls = self.failed_calls = 0
+        for i in range(LATENCY_BUCKETS):
+            self.buckets[i] = 0

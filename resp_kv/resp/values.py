@@ -32,6 +32,15 @@ class Verbatim:
         self.form = form.encode()
 
 
+class SetOf:
+    """RESP3 set of any values in the given order, RESP2 array."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items):
+        self.items = items
+
+
 class _Singleton:
     __slots__ = ("name",)
 

@@ -11,7 +11,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from resp_kv.errors import CommandError
-from resp_kv.resp.values import NO_REPLY, NULL_ARRAY, Simple, Verbatim
+from resp_kv.resp.values import NO_REPLY, NULL_ARRAY, SetOf, Simple, Verbatim
 
 cdef enum:
     FIRST_CAPACITY = 1024
@@ -153,6 +153,8 @@ cdef class ReplyBuffer:
             return self.double(value)
         if kind is set or kind is frozenset:
             return self.encode_many(b'~' if self.resp3 else b'*', value)
+        if kind is SetOf:
+            return self.encode_many(b'~' if self.resp3 else b'*', value.items)
         if kind is Verbatim:
             return self.verbatim(value)
         if value is NULL_ARRAY:

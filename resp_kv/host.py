@@ -53,6 +53,9 @@ class Host:
         """(system, user, children's system, children's user) seconds."""
         return (0.0, 0.0, 0.0, 0.0)
 
+    def close_client(self, client):
+        """Close another client's connection now."""
+
     def wake_paused(self):
         """CLIENT PAUSE has ended or changed: run what was held back."""
 

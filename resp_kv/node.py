@@ -16,6 +16,7 @@ from resp_kv.stats import Stats
 from resp_kv.traffic import Traffic
 
 BUS_PORT_OFFSET = 10000
+PAUSED = {None: 0, "write": 1, "all": 2}     # as traffic.pxd numbers them
 
 
 class Node:
@@ -39,6 +40,7 @@ class Node:
         self.slowlog = SlowLog(config)
         self.latency = LatencyMonitor(config, self)
         self.pause_until_ms, self.pause_mode = 0, None
+        self.current_client = None      # whose command is running, for CLIENT KILL
         self.follow_config()
 
     def follow_config(self):
@@ -57,9 +59,11 @@ class Node:
     @property
     def announce(self):
         """(host, port, bus port) to tell cluster clients; host "" means: as they reached us."""
-        port = self.config.get("cluster-announce-port") or self.config.get("port")
-        bus_port = self.config.get("cluster-announce-bus-port") or port + BUS_PORT_OFFSET
-        return (self.config.get("cluster-announce-ip") or "", port, bus_port)
+        get = self.config.get
+        port = get("cluster-announce-port") or get("port")
+        bus_port = (get("cluster-announce-bus-port") or get("cluster-port")
+                    or get("port") + BUS_PORT_OFFSET)
+        return (get("cluster-announce-ip"), port, bus_port)
 
     def swap_databases(self, a, b):
         """Exchange the contents of two logical databases."""
@@ -67,8 +71,22 @@ class Node:
         first.database, second.database = second.database, first.database
         self.host.database_map_changed([keyspace.database for keyspace in self.keyspaces])
 
-    def paused(self):
-        """The pause in force, "all" or "write", or None. One that is over is forgotten."""
-        if self.pause_mode is not None and self.now_ms >= self.pause_until_ms:
-            self.pause_until_ms, self.pause_mode = 0, None
-        return self.pause_mode
+    def pause(self, until_ms, mode):
+        """CLIENT PAUSE: hold back commands, "all" or "write". Of two pauses the stricter wins."""
+        if self.pause_mode is not None and self.now_ms < self.pause_until_ms:
+            until_ms = max(until_ms, self.pause_until_ms)
+            mode = "all" if "all" in (mode, self.pause_mode) else "write"
+        self.pause_until_ms, self.pause_mode = until_ms, mode
+        self.traffic.paused = PAUSED[mode]
+
+    def unpause(self):
+        """CLIENT UNPAUSE, or the end of the time."""
+        self.pause_until_ms, self.pause_mode = 0, None
+        self.traffic.paused = PAUSED[None]
+        self.host.wake_paused()
+
+    def note_slow(self, row, usec, args, client):
+        """A command took at least slowlog-log-slower-than; called by the dispatcher."""
+        if "skip_slowlog" not in row.flags:
+            self.slowlog.note(self.now_ms // 1000, usec, args, client)
+        self.latency.note("command", usec // 1000)

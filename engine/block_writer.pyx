@@ -26,6 +26,7 @@ compressor at once (engine/table_writer).
 
 from engine.buffer cimport append, discard, reserve
 from engine.varint cimport store32, store64, write_varint, zigzag
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
 

@@ -149,7 +149,9 @@ class Percentiles(Words):
         values = super().parse_text(text, current)
         for word in values:
             if not re.fullmatch(r"\d+(\.\d+)?", word) or float(word) > 100:
-                raise ValueError("latency-tracking-info-percentiles should be between 0.0 and 100.0")
+                raise ValueError(
+                    "latency-tracking-info-percentiles should be between 0.0 and 100.0"
+                )
         return tuple(float(word) for word in values)
 
     def show(self, value):

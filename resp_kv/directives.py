@@ -9,8 +9,20 @@ come from, or are checked against, these rows.
 from dataclasses import dataclass
 
 from resp_kv.directive_kinds import (
-    INT_MAX, LONG_MAX, Enum, Folder, Integer, Kind, Memory, Octal, Only, OutputLimits,
-    Percentiles, SavePoints, Words, YesNo,
+    INT_MAX,
+    LONG_MAX,
+    Enum,
+    Folder,
+    Integer,
+    Kind,
+    Memory,
+    Octal,
+    Only,
+    OutputLimits,
+    Percentiles,
+    SavePoints,
+    Words,
+    YesNo,
 )
 
 MIB = 2**20

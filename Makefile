@@ -1,0 +1,87 @@
+# Everything is built into .venv, from the sources of this folder and nothing else.
+# `make` alone prints the targets. PYTHON=python3.12 chooses another interpreter.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 6379
+DIR ?= ./data
+ARGS ?=
+SECONDS_OF_FUZZ ?= 60
+
+BIN := .venv/bin
+SOURCES := $(shell find resp_kv engine cluster -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+INSTALLED := .venv/.installed
+COMPILED := .venv/.compiled
+NEEDED := .venv/.needed
+
+.DEFAULT_GOAL := help
+.PHONY: help build serve test test-fast test-e2e lint format types docs bench bench-engine fuzz \
+	check clean distclean
+
+help:  ## print the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+build: $(COMPILED)  ## make .venv and compile what changed
+
+serve: $(COMPILED)  ## run one node; PORT=6379 DIR=./data ARGS="--appendfsync always"
+	@exec $(BIN)/resp-kv serve --bind 127.0.0.1 --port $(PORT) --dir $(DIR) $(ARGS)
+
+test: lint $(COMPILED)  ## everything that CI runs
+	$(BIN)/pytest tests
+
+test-fast: $(COMPILED)  ## unit and tidy tests only, well under a minute
+	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/property --ignore=tests/fuzz
+
+test-e2e: $(COMPILED)  ## real processes and real clients only
+	$(BIN)/pytest tests/e2e
+
+fuzz: $(COMPILED)  ## hostile bytes, SECONDS_OF_FUZZ=60 for each format
+	FUZZ_SECONDS=$(SECONDS_OF_FUZZ) $(BIN)/pytest tests/fuzz
+
+lint: $(COMPILED)  ## ruff, cython-lint and mypy
+	$(BIN)/ruff check .
+	PATH=$(BIN):$$PATH cython-lint resp_kv engine cluster
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## sort imports and repair what ruff can repair
+	$(BIN)/ruff check --fix .
+
+docs: $(COMPILED)  ## write docs/commands.md and docs/configuration.md again
+	$(BIN)/python docs/generate.py
+
+bench: $(COMPILED)  ## side by side with redis-server
+	$(BIN)/python -m benchmarks.server $(ARGS)
+
+bench-engine: $(COMPILED)  ## CPU time of the engine's parts
+	@for program in benchmarks/engine/[!_]*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+check: $(COMPILED)  ## verify every byte of DIR=./data while no server uses it
+	$(BIN)/resp-kv check $(DIR)
+
+clean:  ## remove what was compiled; keeps .venv and data
+	find resp_kv engine cluster -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(COMPILED)
+
+distclean: clean  ## remove .venv as well; keeps data
+	rm -rf .venv
+
+$(COMPILED): $(SOURCES) setup.py $(INSTALLED)
+	@echo "compiling (the first time takes a minute or two)"
+	@$(BIN)/python setup.py -q build_ext --inplace --parallel 2
+	@touch $@
+
+# Packages first that building needs, then ours without build isolation: one Cython, one setuptools.
+$(INSTALLED): pyproject.toml $(NEEDED)
+	@echo "installing into .venv"
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > .venv/build-requires.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r .venv/build-requires.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(NEEDED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2> /dev/null || { echo "Python's C headers are missing: apt-get install python3-dev"; exit 1; }
+	@command -v $${CC:-cc} > /dev/null || { echo "A C compiler is missing: apt-get install build-essential"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@touch $@

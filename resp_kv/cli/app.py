@@ -1,0 +1,70 @@
+"""The `resp-kv` command: serve, check, dump.
+
+`serve` reads its own arguments, because they are redis-server's and not options that a parser of
+options could know. Whatever is wrong ends in one line on standard error and exit code 1.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import resp_kv
+from resp_kv.cli import inspection, serving
+from resp_kv.cli.failure import Failure
+
+app = typer.Typer(
+    name="resp-kv", no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
+    help="A durable, larger-than-memory key-value store behind the Redis protocol.",
+)
+
+
+def main() -> None:
+    """Entry point of `resp-kv` and of `python -m resp_kv`."""
+    try:
+        app()
+    except Failure as failure:
+        print(f"resp-kv: {failure}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"resp-kv {resp_kv.__version__} (as Redis {resp_kv.REDIS_VERSION})")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", "-v", callback=_print_version, is_eager=True,
+                           help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="[FILE.conf] [--directive value ...]",
+)
+def serve(context: typer.Context) -> None:
+    """Run one node until it is told to stop.
+
+    Takes a configuration file and directives as redis-server does: the command line wins over the
+    file. Example: resp-kv serve my.conf --port 6380 --appendfsync always
+    """
+    serving.serve(context.args)
+
+
+@app.command()
+def check(directory: Annotated[Path, typer.Argument(help="A data directory.")]) -> None:
+    """Verify every byte of a data directory that no server is using."""
+    inspection.check(directory)
+
+
+@app.command()
+def dump(file: Annotated[Path, typer.Argument(help="A log, table or manifest.")]) -> None:
+    """Print what a file of a data directory holds, as lines of text."""
+    inspection.dump(file)

@@ -1,0 +1,39 @@
+from engine.disk cimport File
+from engine.entry cimport Entry
+from engine.log_writer cimport LogWriter
+from engine.memtable cimport Memtable
+from engine.range_deletes cimport RangeDeletes
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+
+cdef class Engine:
+    # The door of the hot path: all of it on the event loop's thread.
+    cdef int lookup(self, const char* key, uint32_t key_bytes, Entry* out) except -1
+    cdef int put(self, const Entry* e) except -1
+    cdef int put_range_delete(self, const Entry* e, int32_t offset, uint8_t byte) except -1
+    cdef int commit(self) except -1
+    cdef bint dirty(self) noexcept
+    cdef int write_room(self) except -1
+    cdef public uint64_t written_position, synced_position
+    cdef readonly uint64_t layout
+    cdef readonly uint64_t greatest_hlc
+
+    cdef readonly str path
+    cdef readonly object options, disk
+    cdef readonly list reports         # what recovery had to cut off
+    cdef Memtable active
+    cdef Memtable sealed               # None unless a flush is due
+    cdef LogWriter log
+    cdef RangeDeletes range_deletes
+    cdef uint64_t sequence             # of the last put
+    cdef uint64_t frame_sequence       # of the first record of the pending frame
+    cdef uint64_t memtable_bytes, log_bytes_max
+    cdef uint64_t flushed_position     # the log before it is not needed any more
+    cdef uint64_t next_number          # of the next file
+    cdef object refused                # the WriteRefused that a restart alone can lift
+    cdef object lock
+    cdef list unsynced                 # sealed LogWriters that are not known to be on the disk
+    cdef bint directory_unsynced
+    cdef uint64_t take_number(self) noexcept
+    cdef int load_now(self) except -1
+    cdef int check_open(self) except -1

@@ -1,0 +1,112 @@
+"""A consistent view of the engine at one moment, usable from any thread.
+
+A snapshot holds on to the memtables of its moment (pinned, so that versions it sees are not
+overwritten in place), to the tables and to the range deletes. Nothing it does changes the engine;
+what it costs is the memory it keeps alive: close it soon.
+"""
+
+from engine.cursor cimport Cursor
+from engine.engine cimport Engine
+from engine.entry cimport DELETE, PUT, Entry
+from engine.memtable cimport Memtable
+from engine.record cimport make_record
+from engine.range_deletes cimport RangeDeletes
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from engine.errors import EngineClosed
+
+
+cdef class Snapshot:
+    cdef Memtable active, sealed
+    cdef readonly uint64_t sequence
+    cdef RangeDeletes range_deletes
+    cdef bint closed
+
+    def __dealloc__(self):
+        if not self.closed and self.active is not None:
+            self.active.unpin()
+            if self.sealed is not None:
+                self.sealed.unpin()
+
+    cdef int check_open(self) except -1:
+        if self.closed:
+            raise EngineClosed("the snapshot is closed")
+        return 0
+
+    cdef Cursor merged(self):
+        return self.active.cursor(self.sequence)
+
+    def get(self, key):
+        """The Record that the key had, or None."""
+        cdef bytes name = bytes(key)
+        cdef Cursor cursor
+        self.check_open()
+        cursor = self.merged()
+        cursor.seek(name, len(name))
+        if not cursor.valid or cursor.entry.kind == DELETE or self.range_deletes.covers(&cursor.entry):
+            return None
+        if cursor.entry.key[:cursor.entry.key_bytes] != name:
+            return None
+        return make_record(&cursor.entry)
+
+    def scan(self, start=b"", end=b""):
+        """Records with start <= key < end (an empty end: no bound), ascending, tombstones left out."""
+        cdef Cursor cursor
+        cdef bytes first = bytes(start), bound = bytes(end)
+        self.check_open()
+        cursor = self.merged()
+        cursor.seek(first, len(first))
+        while cursor.valid:
+            if bound and cursor.entry.key[:cursor.entry.key_bytes] >= bound:
+                return
+            if cursor.entry.kind == PUT and not self.range_deletes.covers(&cursor.entry):
+                yield make_record(&cursor.entry)
+            cursor.advance()
+
+    def count(self, int offset=-1, int byte=0, uint64_t now_ms=0):
+        """Live, unexpired keys; with offset >= 0 only those with key[offset] == byte."""
+        cdef Cursor cursor
+        cdef uint64_t count = 0
+        cdef const Entry* e
+        self.check_open()
+        cursor = self.merged()
+        with nogil:
+            cursor.seek("", 0)
+            while cursor.valid:
+                e = &cursor.entry
+                if (
+                    e.kind == PUT
+                    and (e.deadline_ms == 0 or e.deadline_ms > now_ms)
+                    and (offset < 0 or (<uint32_t>offset < e.key_bytes
+                                        and <uint8_t>e.key[offset] == byte))
+                    and not self.range_deletes.covers(e)
+                ):
+                    count += 1
+                cursor.advance()
+        return count
+
+    def close(self):
+        """Lets go of everything; may be called twice."""
+        if not self.closed:
+            self.closed = True
+            self.active.unpin()
+            if self.sealed is not None:
+                self.sealed.unpin()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.close()
+
+
+def make_snapshot(Engine engine):
+    cdef Snapshot snapshot = Snapshot.__new__(Snapshot)
+    snapshot.sequence = engine.sequence
+    snapshot.active = engine.active
+    snapshot.active.pin(engine.sequence)
+    snapshot.sealed = engine.sealed
+    if engine.sealed is not None:
+        engine.sealed.pin(engine.sequence)
+    snapshot.range_deletes = engine.range_deletes
+    return snapshot

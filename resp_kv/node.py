@@ -45,12 +45,26 @@ class Node:
 
     def follow_config(self):
         """Keep what the compiled path reads in step with CONFIG SET."""
-        for name, field in (("slowlog-log-slower-than", "slow_usec"),
-                            ("latency-tracking", "tracking"),
-                            ("client-query-buffer-limit", "query_bytes_max")):
-            setattr(self.traffic, field, self.config.get(name))
-            self.config.subscribe(
-                name, lambda value, field=field: setattr(self.traffic, field, value))
+        watched = {"slowlog-log-slower-than": self.set_slow_usec,
+                   "latency-monitor-threshold": self.set_slow_usec,
+                   "latency-tracking": self.set_tracking,
+                   "client-query-buffer-limit": self.set_query_limit}
+        for name, apply in watched.items():
+            apply(self.config.get(name))
+            self.config.subscribe(name, apply)
+
+    def set_slow_usec(self, _):
+        """From where on `note_slow` wants to hear of a command: slow log or latency monitor."""
+        slow_usec = self.config.get("slowlog-log-slower-than")
+        threshold_usec = self.latency.threshold_ms * 1000
+        limits = [limit for limit in (slow_usec, threshold_usec or -1) if limit >= 0]
+        self.traffic.slow_usec = min(limits, default=-1)
+
+    def set_tracking(self, tracking):
+        self.traffic.tracking = tracking
+
+    def set_query_limit(self, limit_bytes):
+        self.traffic.query_bytes_max = limit_bytes
 
     @property
     def cluster_enabled(self):
@@ -86,7 +100,8 @@ class Node:
         self.host.wake_paused()
 
     def note_slow(self, row, usec, args, client):
-        """A command took at least slowlog-log-slower-than; called by the dispatcher."""
-        if "skip_slowlog" not in row.flags:
+        """A command took at least `traffic.slow_usec`; called by the dispatcher."""
+        slow_usec = self.config.get("slowlog-log-slower-than")
+        if 0 <= slow_usec <= usec and "skip_slowlog" not in row.flags:
             self.slowlog.note(self.now_ms // 1000, usec, args, client)
         self.latency.note("command", usec // 1000)

@@ -10,6 +10,7 @@ cdef struct CacheSlot:
 cdef class BlockCache:
     cdef readonly uint64_t budget_bytes, used_bytes, retired_bytes
     cdef readonly uint64_t hits, misses, evictions
+    cdef object decompressor   # for what the loop thread reads itself
     cdef CacheSlot* _slots     # open addressing, linear probing, at most half full
     cdef uint64_t _mask
     cdef list _seats           # of Block: the clock's face
@@ -21,6 +22,7 @@ cdef class BlockCache:
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1
     cdef object take_damage(self, uint64_t number, uint64_t offset)
     cdef int release(self) except -1
+    cdef uint64_t _home(self, uint64_t number, uint64_t offset) noexcept
     cdef CacheSlot* _find(self, uint64_t number, uint64_t offset) noexcept
     cdef int _grow(self) except -1
     cdef int _shrink(self) except -1

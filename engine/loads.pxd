@@ -1,11 +1,26 @@
+from engine.block cimport Block
 from engine.cache cimport BlockCache
+from engine.disk cimport File
 from libc.stdint cimport uint32_t, uint64_t
 
 
-cdef class Loads:
-    """Blocks that a lookup or a cursor missed, read together by one run()."""
+cdef class Load:
+    """One block that is wanted, then the block or the reason why there is none."""
 
-    cdef dict _wanted          # (table number, offset) -> [file, length, is_meta]
-    cdef list _blocks          # after run(): (number, offset, Block or reason, is_meta)
-    cdef int want(self, object file, uint64_t number, uint64_t offset, uint32_t length,
-                  bint is_meta) except -1
+    cdef File file
+    cdef uint64_t number, offset, file_bytes
+    cdef uint32_t length
+    cdef bint is_meta
+    cdef Block block
+    cdef object damage
+
+
+cdef class Loads:
+    cdef dict _wanted          # (table number, offset) -> Load
+    cdef int want(self, File file, uint64_t number, uint64_t file_bytes, uint64_t offset,
+                  uint32_t length, bint is_meta) except -1
+    cdef int install_into(self, BlockCache cache) except -1
+
+cdef bint open_meta_block(Block block, File file, uint64_t file_bytes) except -1
+cdef Block read_now(object decompressor, File file, uint64_t file_bytes, uint64_t offset,
+                    uint32_t length, bint is_meta)

@@ -1,0 +1,191 @@
+"""Cold reads: blocks that were missing in memory, fetched off the event loop.
+
+A lookup (or a cursor) that misses the cache either gets the block at once from the page cache, with a
+read that refuses to wait (read_now, about 2 us), or notes here what it wants and answers NEEDS_DISK. All
+that was wanted in one turn of the loop is one Loads:
+
+    lookup ... want(); lookup ... want()      on the loop; the same block twice is wanted once
+    loads.run()                               on a thread: read, check, decompress
+    loads.install(cache)                      on the loop; then every lookup is asked again
+
+run() reads neighbouring blocks with one pread and decompresses all of a run in one call, so that the
+GIL is taken a few times per run and not per block. It raises nothing: a block that cannot be had keeps its
+reason, and the next lookup that needs this block raises DamagedFile with it.
+"""
+
+import zstandard
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from engine.block cimport open_block, open_run
+from engine.segment_meta cimport check_meta
+from libc.stdint cimport int64_t
+
+from engine.errors import DamagedFile
+
+cdef enum:
+    RUN_BYTES_MAX = 1 << 20        # stored bytes that one read may fetch
+    READ_NOW_BYTES_MAX = 1 << 18   # a larger block would hold up the loop
+
+
+cdef bint open_meta_block(Block block, File file, uint64_t file_bytes) except -1:
+    """Checks the structure of a segment meta, once; DamagedFile."""
+    cdef const char* reason = check_meta(block.at, block.length, file_bytes)
+    if reason != NULL:
+        raise DamagedFile(file.path, block.offset, reason.decode())
+    block.is_meta = 1
+    return True
+
+
+cdef Block read_now(object decompressor, File file, uint64_t file_bytes, uint64_t offset,
+                    uint32_t length, bint is_meta):
+    """The block if the page cache holds it, else None. DamagedFile."""
+    cdef bytes stored
+    cdef Block block
+    if length > READ_NOW_BYTES_MAX:
+        return None
+    stored = PyBytes_FromStringAndSize(NULL, length)
+    if file.read_nowait(PyBytes_AS_STRING(stored), length, offset) != <int64_t>length:
+        return None
+    block = open_block(decompressor, stored, file, offset)
+    if is_meta:
+        open_meta_block(block, file, file_bytes)
+    return block
+
+
+cdef class Load:
+    def __lt__(self, Load other):
+        return (self.number, self.offset) < (other.number, other.offset)
+
+
+cdef class Loads:
+    """A set of wanted blocks. It keeps their files open, even when their tables are closed."""
+
+    def __cinit__(self):
+        self._wanted = {}
+
+    def __len__(self):
+        return len(self._wanted)
+
+    cdef int want(self, File file, uint64_t number, uint64_t file_bytes, uint64_t offset,
+                  uint32_t length, bint is_meta) except -1:
+        cdef Load load
+        key = (number, offset)
+        if key in self._wanted:
+            return 0
+        load = Load.__new__(Load)
+        load.file = file
+        load.number = number
+        load.file_bytes = file_bytes
+        load.offset = offset
+        load.length = length
+        load.is_meta = is_meta
+        self._wanted[key] = load
+        return 0
+
+    def run(self):
+        """Reads everything. Call it once, in any thread."""
+        decompressor = zstandard.ZstdDecompressor()
+        for run in _runs(sorted(self._wanted.values())):
+            try:
+                _read_run(decompressor, run)
+            except (OSError, MemoryError) as error:
+                _fail(run, f"it cannot be read: {error}")
+
+    def install(self, BlockCache cache):
+        """Hands over what run() got. On the loop."""
+        self.install_into(cache)
+
+    cdef int install_into(self, BlockCache cache) except -1:
+        cdef Load load
+        for load in self._wanted.values():
+            if load.block is not None:
+                cache.put(load.number, load.offset, load.block, load.is_meta)
+            elif load.damage is not None:
+                cache.mark_damaged(load.number, load.offset, load.damage)
+        return 0
+
+    def damages(self):
+        """What could not be read, as (path, offset, reason)."""
+        cdef Load load
+        return [
+            (load.file.path, load.offset, load.damage)
+            for load in self._wanted.values()
+            if load.damage is not None
+        ]
+
+
+def _runs(list loads):
+    """Sorted loads as lists of neighbours in one file."""
+    cdef Load load, before = None
+    cdef list run = []
+    cdef uint64_t run_bytes = 0
+    for load in loads:
+        if run and (
+            load.number != before.number
+            or load.offset != before.offset + before.length
+            or run_bytes + load.length > RUN_BYTES_MAX
+        ):
+            yield run
+            run = []
+            run_bytes = 0
+        run.append(load)
+        run_bytes += load.length
+        before = load
+    if run:
+        yield run
+
+
+cdef int _fail(list run, str reason) except -1:
+    cdef Load load
+    for load in run:
+        load.damage = reason
+    return 0
+
+
+cdef int _read_run(object decompressor, list run) except -1:
+    cdef Load load = run[0]
+    cdef File file = load.file
+    cdef uint64_t offset = load.offset
+    cdef size_t size = 0
+    cdef int64_t got
+    cdef bytes stored
+    cdef char* at
+    cdef list found
+    for load in run:
+        size += load.length
+    stored = PyBytes_FromStringAndSize(NULL, size)
+    at = PyBytes_AS_STRING(stored)
+    with nogil:
+        got = file.read_into(at, size, offset)
+    if got != <int64_t>size:
+        _fail(run, f"the file ends {size - got} bytes too early")
+        return 0
+    if len(run) == 1:
+        try:
+            found = [open_block(decompressor, stored, file, offset)]
+        except DamagedFile as damage:
+            found = [damage]
+    else:
+        found = open_run(decompressor, at, file, offset, [(<Load>x).length for x in run])
+    for load, block in zip(run, found):
+        try:
+            if isinstance(block, DamagedFile):
+                raise block
+            load.block = _own(block)
+            if load.is_meta:
+                open_meta_block(load.block, file, load.file_bytes)
+        except DamagedFile as damage:
+            load.block = None
+            load.damage = damage.reason
+    return 0
+
+
+cdef Block _own(Block block):
+    """A block with memory of its own: one of a run would keep the whole run's memory alive."""
+    cdef bytes copy
+    if type(block._owner) is bytes:
+        return block
+    copy = PyBytes_FromStringAndSize(block.at, block.length)
+    block.at = PyBytes_AS_STRING(copy)
+    block._owner = copy
+    return block

@@ -1,0 +1,38 @@
+from engine.block cimport Block
+from engine.block_reader cimport BlockPlace
+from engine.buffer cimport Buffer
+from engine.cursor cimport Cursor
+from engine.disk cimport File
+from engine.loads cimport Loads
+from engine.segment_meta cimport MetaView
+from engine.table cimport Table
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef struct Piece:
+    const char* at             # raw bytes of one block; NULL: it is damaged
+    uint32_t length
+    uint64_t offset
+
+
+cdef class TableCursor(Cursor):
+    cdef Table table
+    cdef File file
+    cdef Loads loads
+    cdef object decompressor
+    cdef uint64_t readahead_bytes
+    cdef BlockPlace place
+    cdef uint32_t segment              # which one `meta` describes
+    cdef Block meta_block
+    cdef MetaView meta
+    cdef Buffer pieces                 # Piece each: the blocks of the run at hand
+    cdef uint32_t run_first, run_count # which blocks of the segment they are
+    cdef uint32_t block                # the one that `place` is in
+    cdef object held                   # keeps the memory of the pieces
+    cdef object damage                 # the DamagedFile of the piece behind the last good one
+    cdef int _enter_next(self) except -1 nogil
+    cdef int _open_segment(self, uint32_t segment) except -1
+    cdef int _open_run(self, uint32_t first) except -1
+    cdef int _read_run(self, uint32_t first) except -1
+    cdef int _lend_block(self, uint32_t first) except -1
+    cdef int _enter(self, uint32_t block) except -1 nogil
+    cdef int _damaged(self) except -1 nogil

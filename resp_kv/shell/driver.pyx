@@ -1,0 +1,416 @@
+"""The socket side of the node: one epoll set for all clients, served in batches.
+
+The event loop (uvloop) watches a single descriptor, our epoll set, and calls `turn` when any client
+is ready. A turn serves batches:
+
+    epoll_wait -> recv + run each ready client -> one log write for the whole batch -> send replies
+
+So a reply never leaves before the record it acknowledges is in the log, one write covers every
+command of the batch, and no object of the loop is made for a read or a send. With `sync_always`
+the replies wait for the fsync, which runs on a thread while the next batch is collected.
+A turn gives way to the loop's other work after `budget_ns`. See docs/decisions/0001-driver.md for
+the measurements against one transport per client.
+
+Connections that wait (connection.pxd, Wait) stand in one list per reason until whatever they wait
+for has happened; while one waits, its socket is not read, so TCP holds the sender back.
+"""
+
+import errno
+import logging
+import socket
+
+from cpython.object cimport PyObject
+from libc.errno cimport EAGAIN, EINTR, errno as c_errno
+from libc.stdlib cimport free, malloc
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+from resp_kv.connection cimport (
+    NOT_WAITING, WAIT_DISK, WAIT_PAUSE, WAIT_ROOM, WAIT_TURN,
+)
+
+from cluster.errors import StoreError
+
+cdef extern from "sys/socket.h" nogil:
+    ssize_t recv(int fd, void* to, size_t count, int flags)
+    ssize_t send(int fd, const void* source, size_t count, int flags)
+    int MSG_NOSIGNAL, MSG_DONTWAIT
+
+log = logging.getLogger("resp_kv.driver")
+
+ACCEPTS_A_TURN = 100
+
+
+cdef inline uint64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <uint64_t>now.tv_sec * 1000000000 + <uint64_t>now.tv_nsec
+
+
+cdef class Driver:
+    """`background` runs disk work off the loop (background.py); `admit` decides on new clients."""
+
+    def __cinit__(self):
+        self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.epoll_fd < 0:
+            raise OSError(c_errno, "epoll_create1")
+        self.buffer = <char*>malloc(READ_BYTES)
+        if self.buffer == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    def __init__(self, node, EngineStore store, Clock clock, Traffic traffic, CommandIndex index,
+                 loop, background):
+        self.node, self.store, self.clock, self.traffic = node, store, clock, traffic
+        self.engine, self.index, self.loop, self.background = store.engine, index, loop, background
+        self.connections, self.sockets, self.listeners = {}, {}, {}
+        self.touched = []
+        self.disk_waiters, self.room_waiters, self.pause_waiters = [], [], []
+        self.turn_waiters, self.sync_waiters = [], []
+        self.budget_ns = 4_000_000
+
+    # -- listening ----------------------------------------------------------------------------
+
+    def listen(self, sock):
+        """Accept clients from a listening socket (non-blocking)."""
+        self.listeners[sock.fileno()] = sock
+        self.watch(sock.fileno())
+
+    def stop_listening(self):
+        for sock in self.listeners.values():
+            sock.close()
+        self.listeners.clear()
+
+    def watch(self, int fd):
+        cdef epoll_event event
+        event.events, event.data.fd = EPOLLIN, fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0:
+            raise OSError(c_errno, "epoll_ctl")
+
+    def accept(self, listener):
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    log.warning("cannot accept a client: %s (raise the limit of open files)", error)
+                return
+            refusal = self.node.host.refuse_client(sock, address)
+            if refusal is not None:
+                self.turn_away(sock, refusal)
+            else:
+                self.admit(sock, address)
+
+    def turn_away(self, sock, refusal):
+        self.node.stats.rejected_connections += 1
+        sock.setblocking(False)
+        try:
+            sock.send(b"-" + refusal.encode() + b"\r\n")
+        except OSError:
+            pass
+        sock.close()
+
+    def admit(self, sock, address):
+        """A new client on an open socket."""
+        self.next_id += 1
+        sock.setblocking(False)
+        connection = Connection(self.node, self.index, self.traffic, self.next_id)
+        connection.fd = sock.fileno()
+        self.node.host.describe_client(connection, sock, address)
+        self.connections[connection.fd] = connection
+        self.sockets[connection.fd] = sock
+        self.node.clients[connection.id] = connection
+        self.node.stats.total_connections_received += 1
+        self.watch(connection.fd)
+
+    # -- a turn -------------------------------------------------------------------------------
+
+    def turn(self):
+        """Serve whatever is ready, batch after batch, until nothing is or the budget is used up."""
+        cdef int count, i
+        cdef uint64_t now
+        self.turn_began = monotonic_ns()
+        while True:
+            count = epoll_wait(self.epoll_fd, self.events, EVENTS_MAX, 0)
+            if count <= 0:
+                break
+            self.begin()
+            for i in range(count):
+                self.serve(self.events[i].data.fd, self.events[i].events)
+                if i & 7 == 7 and monotonic_ns() - self.turn_began > self.budget_ns:
+                    break
+            self.finish()
+            if monotonic_ns() - self.turn_began > self.budget_ns:
+                break
+        self.note_turn()
+
+    def note_turn(self):
+        cdef uint64_t usec = (monotonic_ns() - self.turn_began) // 1000
+        cdef int bucket = 0
+        self.turns += 1
+        if usec > self.longest_turn_usec:
+            self.longest_turn_usec = usec
+        while usec and bucket < TURN_BUCKETS - 1:
+            usec >>= 1
+            bucket += 1
+        self.turn_buckets[bucket] += 1
+
+    @property
+    def turn_histogram(self):
+        """Turns by duration: item i counts those below 2**i microseconds."""
+        return [self.turn_buckets[i] for i in range(TURN_BUCKETS)]
+
+    def reset_turns(self):
+        self.turns = self.longest_turn_usec = 0
+        for i in range(TURN_BUCKETS):
+            self.turn_buckets[i] = 0
+
+    cdef int begin(self) except -1:
+        """Read the clock for a batch."""
+        cdef timespec now
+        clock_gettime(CLOCK_REALTIME, &now)
+        self.clock.now_ms = <uint64_t>now.tv_sec * 1000 + <uint64_t>now.tv_nsec // 1000000
+        self.traffic.turn_ns = monotonic_ns()
+        return 0
+
+    cdef int serve(self, int fd, uint32_t events) except -1:
+        cdef PyObject* found
+        cdef Connection connection
+        cdef ssize_t count
+        connection = self.connections.get(fd)
+        if connection is None:
+            if fd in self.listeners:
+                self.accept(self.listeners[fd])
+            return 0
+        if events & EPOLLOUT:
+            self.touch(connection)
+        if not events & (EPOLLIN | EPOLLHUP | EPOLLERR):
+            return 0
+        if connection.waiting or connection.closing:
+            if events & (EPOLLHUP | EPOLLERR):
+                return self.close(connection)
+            return self.arm(connection, EPOLLOUT if connection.out.size else 0)
+        count = recv(fd, self.buffer, READ_BYTES, MSG_DONTWAIT)
+        if count <= 0:
+            if count < 0 and (c_errno == EAGAIN or c_errno == EINTR):
+                return 0
+            return self.close(connection)
+        self.touch(connection)
+        connection.last_used_ms = self.clock.now_ms
+        self.node.current_client = connection
+        connection.receive(self.buffer, count)
+        self.node.current_client = None
+        if connection.waiting:
+            self.park(connection)
+        return 0
+
+    cdef int touch(self, Connection connection) except -1:
+        """Note that a connection may have output, and where its output of this batch begins."""
+        if not connection.listed:
+            connection.listed = True
+            connection.wrote = False
+            connection.mark = connection.out.size
+            self.touched.append(connection)
+        return 0
+
+    cdef int finish(self) except -1:
+        """End of a batch: log first, then replies, then whatever has to happen off the loop."""
+        cdef Connection connection
+        cdef bint held = False
+        cdef list touched = self.touched
+        try:
+            self.engine.commit()
+        except Exception as error:
+            self.commit_failed(str(error))
+        if self.sync_always and self.engine.written_position > self.engine.synced_position:
+            held = True
+        self.touched = []
+        for connection in touched:
+            connection.listed = False
+            if connection.closed:
+                continue
+            if held:
+                connection.hold = self.engine.written_position
+                self.sync_waiters.append(connection)
+            else:
+                self.flush(connection)
+        if held:
+            self.background.sync_soon()
+        if self.disk_waiters or self.turn_waiters:
+            self.send_to_disk()
+        if self.engine.layout != self.layout_seen:
+            self.layout_seen = self.engine.layout
+            self.background.step_soon()
+        return 0
+
+    cdef int commit_failed(self, str reason) except -1:
+        """The log could not be written: whoever wrote in this batch learns that the outcome is open."""
+        cdef Connection connection
+        log.error("the log could not be written: %s", reason)
+        for connection in self.touched:
+            if connection.wrote:
+                connection.out.truncate(connection.mark)
+                connection.out.error(
+                    f"MISCONF the log could not be written ({reason}); writes of this connection "
+                    "since its last reply may or may not be kept. Free disk space or check the disk")
+                connection.closing = True
+        return 0
+
+    cdef int flush(self, Connection connection) except -1:
+        """Send what the socket takes."""
+        cdef ssize_t count
+        cdef Py_ssize_t unsent
+        while True:
+            unsent = connection.out.size - connection.out.sent
+            if unsent == 0:
+                break
+            count = send(connection.fd, connection.out.start + connection.out.sent, unsent,
+                         MSG_NOSIGNAL | MSG_DONTWAIT)
+            if count < 0:
+                if c_errno == EINTR:
+                    continue
+                if c_errno != EAGAIN:
+                    return self.close(connection)
+                return self.wait_for_socket(connection)
+            connection.out.sent += count
+            connection.bytes_out += count
+            self.traffic.bytes_out += count
+        connection.out.release()
+        if connection.closing:
+            return self.close(connection)
+        if connection.armed != EPOLLIN and not connection.waiting:
+            return self.arm(connection, EPOLLIN)
+        return 0
+
+    def wait_for_socket(self, Connection connection):
+        """The socket is full: come back when it drains, unless too much has piled up."""
+        cdef uint32_t reading
+        if self.node.host.output_too_large(connection):
+            return self.close(connection)
+        reading = 0 if connection.waiting or connection.closing else EPOLLIN
+        self.arm(connection, EPOLLOUT | reading)
+        return 0
+
+    cdef int arm(self, Connection connection, uint32_t events) except -1:
+        cdef epoll_event event
+        if connection.armed == events:
+            return 0
+        event.events, event.data.fd = events, connection.fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, connection.fd, &event) < 0:
+            return self.close(connection)
+        connection.armed = events
+        return 0
+
+    def close(self, Connection connection):
+        """End a connection now; unsent replies are dropped."""
+        if connection.closed:
+            return 0
+        connection.closed = connection.closing = True
+        self.connections.pop(connection.fd, None)
+        self.node.clients.pop(connection.id, None)
+        sock = self.sockets.pop(connection.fd, None)
+        if sock is not None:
+            sock.close()
+        return 0
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    cdef int park(self, Connection connection) except -1:
+        if connection.waiting == WAIT_DISK:
+            self.disk_waiters.append(connection)
+        elif connection.waiting == WAIT_ROOM:
+            self.room_waiters.append(connection)
+            self.background.step_soon()
+        elif connection.waiting == WAIT_PAUSE:
+            self.pause_waiters.append(connection)
+        elif connection.waiting == WAIT_TURN:
+            self.turn_waiters.append(connection)
+        return 0
+
+    def send_to_disk(self):
+        """Give everything asked for in this batch to a reader thread."""
+        waiters, self.disk_waiters, self.turn_waiters = (
+            self.disk_waiters + self.turn_waiters, [], [])
+        work = self.store.take_work()
+        if work is None:
+            self.loop.call_soon(self.resume, waiters)
+        else:
+            self.background.read(work, waiters)
+
+    def disk_done(self, work, list waiters):
+        """A reader thread has finished: the blocks go to the cache, the waiters go on."""
+        self.begin()
+        self.store.install(work)
+        self.resume(waiters)
+        self.store.forget_counts()
+
+    def resume(self, list waiters):
+        """Let waiting connections go on, as a batch of their own."""
+        self.turn_began = monotonic_ns()
+        self.begin()
+        self.resume_all(waiters)
+        self.finish()
+        self.note_turn()
+
+    cdef int resume_all(self, list waiters) except -1:
+        cdef Connection connection
+        for connection in waiters:
+            if connection.closed:
+                continue
+            self.touch(connection)
+            self.node.current_client = connection
+            connection.resume()
+            self.node.current_client = None
+            if connection.waiting:
+                self.park(connection)
+            elif connection.armed != EPOLLIN and not connection.closing:
+                self.arm(connection, EPOLLIN)
+        return 0
+
+    def resume_room_waiters(self):
+        """A flush or compaction was installed: stalled writers try again."""
+        waiters, self.room_waiters = self.room_waiters, []
+        self.layout_seen = self.engine.layout
+        if waiters:
+            self.resume(waiters)
+
+    def resume_paused(self):
+        """CLIENT PAUSE is over."""
+        waiters, self.pause_waiters = self.pause_waiters, []
+        if waiters:
+            self.resume(waiters)
+
+    def synced(self):
+        """The log is synced further: send the replies that waited for it."""
+        cdef Connection connection
+        waiters, self.sync_waiters = self.sync_waiters, []
+        for connection in waiters:
+            if connection.closed:
+                continue
+            if connection.hold <= self.engine.synced_position:
+                self.flush(connection)
+            else:
+                self.sync_waiters.append(connection)
+        if self.sync_waiters:
+            self.background.sync_soon()
+
+    def sync_failed(self, str reason):
+        """An fsync failed: nothing that waits for it may be acknowledged."""
+        cdef Connection connection
+        waiters, self.sync_waiters = self.sync_waiters, []
+        for connection in waiters:
+            if not connection.closed:
+                connection.out.release()
+                connection.out.error(
+                    f"MISCONF the log could not be synced to disk ({reason}); the outcome of the "
+                    "writes under way is open. Writes are refused until the node is restarted")
+                connection.closing = True
+                self.flush(connection)
+
+    @property
+    def waiting_counts(self):
+        """Connections that wait, by reason."""
+        return {"disk": len(self.disk_waiters), "room": len(self.room_waiters),
+                "pause": len(self.pause_waiters), "sync": len(self.sync_waiters)}

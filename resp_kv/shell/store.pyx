@@ -1,0 +1,154 @@
+"""The engine behind the cluster code's Store door.
+
+Reads that miss memory leave their block loads with the engine; `take_work` collects them, and the
+countings that DBSIZE asked for, into one piece of work for a reader thread.
+"""
+
+from cluster.slots cimport SLOTS
+from cluster.store cimport ABSENT, FOUND, PENDING
+from engine.entry cimport DELETE, NEEDS_DISK, PUT, RANGE_DELETE, Entry
+
+from cluster.errors import DamagedStore, NeedsDisk, WriteRefused
+from engine import errors as engine_errors
+
+DATABASE_OFFSET = 3           # where a stored key has its database number (cluster/slots.pyx)
+COUNTED_AT_ONCE = 20_000      # records that may be counted on the loop
+
+cdef const char* FIRST_KEY = b""
+cdef bytes END_OF_SLOTS = bytes([SLOTS >> 8, SLOTS & 255])
+
+
+class Work:
+    """Block loads and countings. `run` in any thread, then `install` of the store on the loop."""
+
+    def __init__(self, loads, countings):
+        self.loads, self.countings = loads, countings
+
+    def run(self):
+        if self.loads is not None:
+            self.loads.run()
+        for counting in self.countings:
+            counting.run()
+
+
+class Counting:
+    def __init__(self, snapshot, database, now_ms):
+        self.snapshot, self.database, self.now_ms = snapshot, database, now_ms
+        self.count = self.error = None
+
+    def run(self):
+        try:
+            self.count = self.snapshot.count(DATABASE_OFFSET, self.database, self.now_ms)
+        except Exception as error:
+            self.error = error
+
+
+cdef class EngineStore(Store):
+    def __init__(self, Engine engine):
+        self.engine = engine
+        self.counts = {}
+        self.counting = []
+
+    cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1:
+        cdef Entry entry
+        cdef int answer
+        try:
+            answer = self.engine.lookup(key, key_bytes, &entry)
+        except (engine_errors.EngineError, OSError) as error:
+            raise DamagedStore(f"IOERR {error}") from None
+        if answer == NEEDS_DISK:
+            return PENDING
+        if answer != FOUND:
+            return ABSENT
+        out.value, out.value_bytes = entry.value, entry.value_bytes
+        out.hlc, out.actor = entry.hlc, entry.actor
+        out.deadline_ms, out.annotation = entry.deadline_ms, entry.annotation
+        out.tombstone = entry.kind == DELETE
+        return FOUND
+
+    cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
+        cdef Entry entry
+        entry.key, entry.key_bytes = key, key_bytes
+        entry.value, entry.value_bytes = row.value, row.value_bytes
+        entry.hlc, entry.actor = row.hlc, row.actor
+        entry.deadline_ms, entry.annotation = row.deadline_ms, row.annotation
+        entry.kind = DELETE if row.tombstone else PUT
+        try:
+            return self.engine.put(&entry)
+        except engine_errors.EngineError as error:
+            raise refused(error) from None
+
+    cdef int room(self) except -1:
+        try:
+            return self.engine.write_room()
+        except engine_errors.EngineError as error:
+            raise refused(error) from None
+
+    def commit(self):
+        """Write what is pending to the log, without fsync. Raises engine errors."""
+        self.engine.commit()
+
+    def load(self):
+        work = self.take_work()
+        if work is not None:
+            work.run()
+            self.install(work)
+
+    def take_work(self):
+        """What has been asked for since the last call, or None."""
+        loads = self.engine.take_loads()
+        if loads is None and not self.counting:
+            return None
+        countings, self.counting = self.counting, []
+        return Work(loads, countings)
+
+    def install(self, work):
+        """Put the result of a finished work where the waiting reads will find it."""
+        if work.loads is not None:
+            self.engine.install(work.loads)
+        for counting in work.countings:
+            counting.snapshot.close()
+            self.counts[counting.database] = counting
+
+    def forget_counts(self):
+        """Countings hold for those who waited for them, not for whoever comes later."""
+        self.counts.clear()
+
+    def page(self, bytes start, bytes end, limit, database):
+        try:
+            return self.engine.page(start, end, limit, DATABASE_OFFSET, database)
+        except engine_errors.NeedsDisk:
+            raise NeedsDisk from None
+        except (engine_errors.EngineError, OSError) as error:
+            raise DamagedStore(f"IOERR {error}") from None
+
+    def count(self, database, now_ms):
+        counted = self.counts.get(database)
+        if counted is None:
+            counted = Counting(self.engine.snapshot(), database, now_ms)
+            if self.engine.records_bound() > COUNTED_AT_ONCE:
+                self.counting.append(counted)
+                raise NeedsDisk
+            counted.run()
+            counted.snapshot.close()
+        if counted.error is not None:
+            raise DamagedStore(f"IOERR {counted.error}")
+        return counted.count
+
+    def flush(self, database, hlc, actor):
+        cdef Entry entry
+        if self.room() == 0:
+            pass                  # a range delete takes no room to speak of
+        entry.key, entry.key_bytes = FIRST_KEY, 0
+        entry.value, entry.value_bytes = END_OF_SLOTS, 2
+        entry.hlc, entry.actor = hlc, actor
+        entry.deadline_ms = entry.annotation = 0
+        entry.kind = RANGE_DELETE
+        try:
+            self.engine.put_range_delete(&entry, DATABASE_OFFSET, database)
+        except engine_errors.EngineError as error:
+            raise refused(error) from None
+
+
+cdef refused(error):
+    return WriteRefused(f"MISCONF writes are refused: {error}. Reads go on")

@@ -24,7 +24,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from engine.errors import DamagedFile
-from engine.table_format import FOOTER_BYTES, decode_footer, decode_properties, file_name
+from engine.file_names import table_name
+from engine.table_format import FOOTER_BYTES, decode_footer, decode_properties
 
 
 cdef class Table:
@@ -33,7 +34,7 @@ cdef class Table:
     @classmethod
     def open(cls, disk, directory, number, BlockCache cache):
         """Reads footer, properties and top index. DamagedFile, UnknownFormat, OSError."""
-        return open_table(cls(), disk.open(os.path.join(directory, file_name(number))), number, cache)
+        return open_table(cls(), disk.open(os.path.join(directory, table_name(number))), number, cache)
 
     @classmethod
     def open_file(cls, File file, number, BlockCache cache):

@@ -26,7 +26,6 @@ FORMAT_VERSION = 1
 MAGIC = b"respkvT\n"
 FOOTER = struct.Struct("<QIQI I")
 FOOTER_BYTES = FOOTER.size + 4 + len(MAGIC)
-FILE_NAME = "{:06d}.sst"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,10 +74,6 @@ NUMBERS = tuple(
     for field in fields(TableProperties)
     if field.name not in ("least_key", "greatest_key", "number", "file_bytes")
 )
-
-
-def file_name(number):
-    return FILE_NAME.format(number)
 
 
 def encode_properties(properties):

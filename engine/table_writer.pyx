@@ -27,7 +27,8 @@ from engine.segment_meta cimport (
 from engine.varint cimport load64, store32
 from libc.string cimport memcmp, memcpy, memset
 
-from engine.table_format import TableProperties, encode_footer, encode_properties, file_name
+from engine.file_names import table_name
+from engine.table_format import TableProperties, encode_footer, encode_properties
 
 
 cdef class TableWriter:
@@ -39,7 +40,7 @@ cdef class TableWriter:
 
     def __init__(self, disk, directory, number, options):
         self.number = number
-        self.path = os.path.join(directory, file_name(number))
+        self.path = os.path.join(directory, table_name(number))
         self._disk = disk
         self._file = disk.create(self.path)
         self._compressor = None

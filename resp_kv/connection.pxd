@@ -47,10 +47,12 @@ cdef class Connection:
     cdef bint listed               # driver: already in the list of connections with output
     cdef Py_ssize_t mark           # driver: size of `out` when this turn began
     cdef uint64_t hold             # driver: log position that must be synced before sending
+    cdef unsigned int armed        # driver: events that epoll watches for
     cdef int retries
     cdef object slots, generator
     cdef Command generator_row, last_row
-    cdef uint64_t generator_usec
+    cdef list generator_args
+    cdef uint64_t generator_nsec
     # what CLIENT LIST and the handlers see
     cdef public int fd
     cdef readonly int db
@@ -81,5 +83,5 @@ cdef class Connection:
     cdef int step_generator(self) except -1
     cdef int finish_generator(self, object value) except -1
     cdef void regate(self) noexcept
-    cdef int settle(self, Command row, Py_ssize_t before, str mode) except -1
-    cdef int took(self, Command row) except -1
+    cdef int settle(self, Command row, Py_ssize_t before, str mode, list args) except -1
+    cdef int took(self, Command row, list args=*) except -1

@@ -57,6 +57,7 @@ cdef class Connection:
         self.slots = deque()
         self.keyspace = node.keyspaces[0]
         self.fd = -1
+        self.armed = 1                 # EPOLLIN
         self.addr = self.laddr = ""
         self.name = self.lib_name = self.lib_ver = b""
         self.user = b"default"
@@ -129,6 +130,7 @@ cdef class Connection:
                     break
                 at += self.parser.used
         except ProtocolError as error:
+            self.parser.restart()
             if self.slots:
                 self.wait(WAIT_DISK)
                 return at
@@ -164,7 +166,7 @@ cdef class Connection:
             return self.wait(WAIT_DISK)
         return self.took(row)
 
-    cdef int took(self, Command row) except -1:
+    cdef int took(self, Command row, list args=None) except -1:
         """Count a command that has just finished."""
         cdef uint64_t now = monotonic_ns()
         cdef uint64_t nsec = now - self.traffic.turn_ns
@@ -176,7 +178,8 @@ cdef class Connection:
             self.retries = 0
             self.keyspace.writer.synchronous = False
         if self.traffic.slow_usec >= 0 and nsec >= <uint64_t>self.traffic.slow_usec * 1000:
-            self.node.note_slow(row, nsec // 1000, self.arguments(), self)
+            self.node.note_slow(
+                row, nsec // 1000, self.arguments() if args is None else args, self)
         return 1
 
     cdef int execute_row(self, Command row) except -1:
@@ -206,7 +209,8 @@ cdef class Connection:
                         return self.wait(WAIT_ROOM)
                 value = row.handler(self, args)
             if row.is_generator and value is not QUEUED:
-                self.generator, self.generator_row = value, row
+                self.generator, self.generator_row, self.generator_args = value, row, args
+                self.generator_nsec = 0
                 return self.step_generator()
             self.reply.encode(value)
         except NeedsDisk:
@@ -221,16 +225,16 @@ cdef class Connection:
             self.reply.truncate(before)
             self.fail(row, f"ERR internal error while running '{row.name if row else '?'}', "
                            "see the server's log")
-        return self.settle(row, before, mode)
+        return self.settle(row, before, mode, args)
 
-    cdef int settle(self, Command row, Py_ssize_t before, str mode) except -1:
+    cdef int settle(self, Command row, Py_ssize_t before, str mode, list args) except -1:
         """After a general command: CLIENT REPLY's rule, counters."""
         if mode != "on" and self.current_reply_mode == mode:
             self.reply.truncate(before)
         if mode == "skip":
             self.reply_mode = "on"
         if row is not None:
-            self.took(row)
+            self.took(row, args)
         return 1
 
     def may_write(self, Command row):
@@ -354,6 +358,8 @@ cdef class Connection:
 
     cdef int step_generator(self) except -1:
         """Run a long command up to its next pause, or to its end."""
+        cdef uint64_t began = monotonic_ns()
+        self.traffic.turn_ns = began - self.generator_nsec
         try:
             next(self.generator)
         except StopIteration as stop:
@@ -368,6 +374,7 @@ cdef class Connection:
             return self.finish_generator(CommandError(
                 f"ERR internal error while running '{self.generator_row.name}', "
                 "see the server's log"))
+        self.generator_nsec += monotonic_ns() - began
         self.waiting = WAIT_TURN
         return 1
 
@@ -379,7 +386,8 @@ cdef class Connection:
             self.fail(self.generator_row, value.text)
         else:
             self.reply.encode(value)
-        return self.settle(self.generator_row, before, self.current_reply_mode)
+        return self.settle(
+            self.generator_row, before, self.current_reply_mode, self.generator_args)
 
     def resume(self):
         """What it waited for may have happened: go on where it stopped."""
@@ -410,10 +418,6 @@ cdef class Connection:
         """Switch to logical database `index` (it must exist)."""
         self.keyspace = self.node.keyspaces[index]
         self.db = index
-
-    def refresh_keyspace(self):
-        """After SWAPDB: look the selected database up again."""
-        self.keyspace = self.node.keyspaces[self.db]
 
     def call(self, Command row, list args):
         """Run a row now, to its end: its reply value, or the CommandError it ended in."""

@@ -172,6 +172,7 @@ cdef class Driver:
         cdef timespec now
         clock_gettime(CLOCK_REALTIME, &now)
         self.clock.now_ms = <uint64_t>now.tv_sec * 1000 + <uint64_t>now.tv_nsec // 1000000
+        self.node.now_ms = self.clock.now_ms
         self.traffic.turn_ns = monotonic_ns()
         return 0
 

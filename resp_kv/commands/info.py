@@ -1,0 +1,62 @@
+"""INFO: which sections, in which order. What stands in them is in info_text.py."""
+
+from cluster.errors import NeedsDisk
+from resp_kv.commands import info_text
+from resp_kv.commands.table import arg, command
+from resp_kv.resp.values import Verbatim
+
+SECTIONS = {
+    section.__name__: section
+    for section in (
+        info_text.server, info_text.clients, info_text.memory, info_text.persistence,
+        info_text.stats, info_text.replication, info_text.cpu, info_text.modules,
+        info_text.commandstats, info_text.errorstats, info_text.latencystats,
+        info_text.cluster, info_text.keyspace, info_text.engine, info_text.loop,
+        info_text.resp_kv,
+    )
+}
+TITLES = {"cpu": "CPU", "resp_kv": "Resp_kv"}
+ONLY_ON_REQUEST = ("commandstats", "latencystats", "engine", "loop", "resp_kv")
+DEFAULT = frozenset(SECTIONS) - frozenset(ONLY_ON_REQUEST)
+GROUPS = {"default": DEFAULT, "all": frozenset(SECTIONS), "everything": frozenset(SECTIONS)}
+
+
+@command(
+    "info", arity=-1, flags="loading stale", group="server", acl_categories=("@slow", "@dangerous"),
+    tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
+    history=(("7.0.0", "Several sections in one call."),),
+    args=[arg("section", "string", flags=["optional", "multiple"])],
+    summary="The state of the server in sections; `all` shows every section.",
+)
+def info(client, args):
+    wanted = wanted_sections(args[1:])
+    if "keyspace" in wanted:
+        ask_for_sizes(client.node.keyspaces)
+    return Verbatim("\r\n".join(
+        section_text(name, client.node) for name in SECTIONS if name in wanted))
+
+
+def wanted_sections(words):
+    names = {word.decode("utf-8", "surrogateescape").lower() for word in words} or {"default"}
+    wanted = set()
+    for name in names:
+        wanted |= GROUPS.get(name, {name})
+    return wanted
+
+
+def ask_for_sizes(keyspaces):
+    """Have all databases counted at once, not one after the other."""
+    missing = False
+    for keyspace in keyspaces:
+        try:
+            keyspace.size()
+        except NeedsDisk:
+            missing = True
+    if missing:
+        raise NeedsDisk
+
+
+def section_text(name, node):
+    title = TITLES.get(name, name.capitalize())
+    lines = "".join(f"{field}:{value}\r\n" for field, value in SECTIONS[name](node))
+    return f"# {title}\r\n{lines}"

@@ -47,7 +47,7 @@ format: $(INSTALLED)  ## sort imports and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 
 docs: $(COMPILED)  ## write docs/commands.md and docs/configuration.md again
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 bench: $(COMPILED)  ## side by side with redis-server
 	$(BIN)/python -m benchmarks.server $(ARGS)
@@ -75,7 +75,7 @@ $(INSTALLED): pyproject.toml $(NEEDED)
 	@echo "installing into .venv"
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > .venv/build-requires.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r .venv/build-requires.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	@RESP_KV_MODULES=no $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev]'
 	@touch $@
 
 $(NEEDED):

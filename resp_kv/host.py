@@ -19,7 +19,7 @@ class Host:
     last_save_ms = 0              # when everything was last known to be in tables
 
     def shutdown(self, save, now, force, abort):
-        """Stop the server (save: None says as configured). With `abort`: True if one was stopped."""
+        """Stop the server (save None: as configured). `abort`: True if a stop was called off."""
         return False
 
     def flush(self):

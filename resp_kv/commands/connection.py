@@ -21,9 +21,9 @@ connection_command = partial(command, group="connection",
 DEFAULT_USER = b"default"
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 LOGIN_FIRST = (
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
-    "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
-    "version at the same time"
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+    "protocol version at the same time"
 )
 
 

@@ -1,4 +1,4 @@
-"""DEBUG: what looks at one key is answered; what stops, crashes or rewrites the server is refused."""
+"""DEBUG: facts about one key; what stops, crashes or rewrites the server is refused."""
 
 from resp_kv.commands.help import wrong_subcommand
 from resp_kv.commands.objects import HLC_LOGICAL_BITS, encoding

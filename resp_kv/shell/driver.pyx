@@ -138,7 +138,10 @@ cdef class Driver:
                 break
             self.begin()
             for i in range(count):
-                self.serve(self.events[i].data.fd, self.events[i].events)
+                try:
+                    self.serve(self.events[i].data.fd, self.events[i].events)
+                except Exception:
+                    self.give_up(self.connections.get(self.events[i].data.fd))
                 if i & 7 == 7 and monotonic_ns() - self.turn_began > self.budget_ns:
                     break
             self.finish()
@@ -316,6 +319,13 @@ cdef class Driver:
             sock.close()
         return 0
 
+    def give_up(self, connection):
+        """A bug or lack of memory while serving one client must not touch the others."""
+        log.exception("serving %s failed, its connection is closed", connection)
+        self.node.current_client = None
+        if connection is not None:
+            self.close(connection)
+
     # -- waiting ------------------------------------------------------------------------------
 
     cdef int park(self, Connection connection) except -1:
@@ -362,7 +372,11 @@ cdef class Driver:
                 continue
             self.touch(connection)
             self.node.current_client = connection
-            connection.resume()
+            try:
+                connection.resume()
+            except Exception:
+                self.give_up(connection)
+                continue
             self.node.current_client = None
             if connection.waiting:
                 self.park(connection)

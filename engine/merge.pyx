@@ -12,8 +12,9 @@ the place where this reads simply.
 A range delete that covers the newest version covers the older ones as well, so only the newest is asked.
 """
 
-from engine.entry cimport Kind, Lookup, newer
+from engine.entry cimport Entry, Kind, Lookup, newer
 from engine.varint cimport prefix64
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 

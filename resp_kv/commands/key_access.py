@@ -53,7 +53,7 @@ ONE = {
     **dict.fromkeys(("set", "bitfield"), ("RW", "access", "update", "variable_flags")),
     "append": ("RW", "insert"),
     "getdel": ("RW", "access", "delete"),
-    "move": SOURCE,
+    "move": ("RW", "access", "update"),
 }
 
 

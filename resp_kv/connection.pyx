@@ -253,12 +253,12 @@ cdef class Connection:
         if row is None:
             raise CommandError(unknown_command(args))
         if len(args) < 2:
+            if row.handler is not None:         # COMMAND, which also runs by itself
+                return row
             row.rejected_calls += 1
             raise CommandError(f"ERR wrong number of arguments for '{row.name}' command")
         child = row.subcommands.get(args[1].lower())
         if child is None:
-            if row.handler is not None:
-                return row
             shown = args[1][:128].decode("utf-8", "surrogateescape")
             raise CommandError(
                 f"ERR unknown subcommand '{shown}'. Try {row.name.upper()} HELP.")

@@ -26,20 +26,26 @@ def help_lines(container, client, args):
 
 def synopsis(argument):
     """One argument as manuals write it, such as [COUNT <count>]."""
-    kind, token = argument["type"], argument["token"]
+    token, flags = argument["token"], argument["flags"]
+    value = value_synopsis(argument)
+    text = " ".join(word for word in (token, value) if word)
+    if argument["type"] == "oneof" and "optional" not in flags and not token:
+        text = f"({text})"
+    if "multiple" in flags:
+        text += f" [{text if 'multiple_token' in flags else value} ...]"
+    return f"[{text}]" if "optional" in flags else text
+
+
+def value_synopsis(argument):
+    """The part after the token."""
+    kind, inner = argument["type"], argument["arguments"]
     if kind == "pure-token":
-        text = token
-    elif kind == "oneof":
-        text = "|".join(map(synopsis, argument["arguments"]))
-        text = f"{token} {text}" if token else text
-        text = text if "optional" in argument["flags"] else f"({text})"
-    else:
-        text = (" ".join(map(synopsis, argument["arguments"])) if kind == "block"
-                else f"<{argument['name']}>")
-        text = f"{token} {text}" if token else text
-    if "multiple" in argument["flags"]:
-        text += f" [{text} ...]"
-    return f"[{text}]" if "optional" in argument["flags"] else text
+        return ""
+    if kind == "oneof":
+        return "|".join(map(synopsis, inner))
+    if kind == "block":
+        return " ".join(map(synopsis, inner))
+    return f"<{argument['display_text'] or argument['name']}>"
 
 
 def wrong_subcommand(args):

@@ -4,6 +4,7 @@ What an operator can get wrong is tried before anything starts, so that each mis
 sentence: the configuration, the folder, the port, a missing build.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -27,12 +28,27 @@ def serve(arguments: list[str]) -> None:
     from engine.errors import EngineError
 
     try:
-        status = run(config)
+        with _process_number_in(config.get("pidfile")):
+            status = run(config)
     except EngineError as error:
         raise Failure(error) from None
     except OSError as error:
         raise Failure(_sentence(error, config)) from None
     sys.exit(status or 0)
+
+
+@contextlib.contextmanager
+def _process_number_in(path):
+    if not path:
+        yield
+        return
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _make_data_folder(path):

@@ -93,6 +93,20 @@ def test_unknown_directive(started):
     )
 
 
+def test_pidfile_is_there_while_it_runs(monkeypatch, tmp_path):
+    path = tmp_path / "pid"
+    monkeypatch.setattr(serving, "_server", lambda: lambda config: seen.append(path.read_text()))
+    seen = []
+    assert serve("--port", 0, "--dir", tmp_path, "--pidfile", path) == 0
+    assert seen == [f"{os.getpid()}\n"]
+    assert not path.exists()
+
+
+def test_pidfile_that_cannot_be_written(started, tmp_path):
+    told = refusal("--port", 0, "--dir", tmp_path, "--pidfile", tmp_path / "none" / "pid")
+    assert told == f"cannot start: {tmp_path}/none/pid No such file or directory"
+
+
 def test_engine_refusal_is_one_line(monkeypatch, tmp_path):
     from engine.errors import DirectoryInUse
 

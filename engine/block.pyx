@@ -4,14 +4,14 @@
     payload  := the raw bytes (compression 0), or one Zstandard frame of them (compression 1)
     crc      := CRC32C of everything before it, exclusive-or the low 32 bits of the file offset
 
-A block that does not shrink is stored raw. The offset in the checksum catches a block that is whole but
-in the wrong place (a misdirected write): without it that would be a wrong answer, not an error.
-The raw size is known before anything is decompressed, so that a block cannot claim more memory than
-BLOCK_BYTES_MAX, and a lying Zstandard header is found out.
+A block that does not shrink is stored raw. The offset in the checksum catches a block that is
+whole but in the wrong place (a misdirected write): without it that would be a wrong answer, not an
+error. The raw size is known before anything is decompressed, so that a block cannot claim more
+memory than BLOCK_BYTES_MAX, and a lying Zstandard header is found out.
 
 Checksums and Zstandard are Python calls. A lone block (a point read) costs two of them; a run of
-blocks (a scan, a compaction, a batch of loads) goes through one decompressor call, which gives the GIL
-back while it works.
+blocks (a scan, a compaction, a batch of loads) goes through one decompressor call, which gives the
+GIL back while it works.
 """
 
 import struct
@@ -55,7 +55,8 @@ cdef uint32_t checksum(Span span, const char* at, size_t length, uint64_t offset
     return <uint32_t>crc32c(span) ^ <uint32_t>offset
 
 
-cdef bint _check(Span span, const char* stored, size_t length, File file, uint64_t offset) except -1:
+cdef bint _check(Span span, const char* stored, size_t length, File file,
+                 uint64_t offset) except -1:
     """Raises DamagedFile unless trailer and checksum are right; whether it is compressed."""
     cdef uint8_t compression
     cdef uint32_t raw_bytes
@@ -96,7 +97,9 @@ cdef Block open_block(object decompressor, bytes stored, File file, uint64_t off
         try:
             raw = decompressor.decompress(span)
         except zstandard.ZstdError as error:
-            raise DamagedFile(file.path, offset, f"a block cannot be decompressed: {error}") from None
+            raise DamagedFile(
+                file.path, offset, f"a block cannot be decompressed: {error}"
+            ) from None
         block.at = PyBytes_AS_STRING(raw)
         block.length = <uint32_t>PyBytes_GET_SIZE(raw)
         block._owner = raw
@@ -109,7 +112,8 @@ cdef Block open_block(object decompressor, bytes stored, File file, uint64_t off
     return block
 
 
-cdef list open_run(object decompressor, const char* stored, File file, uint64_t offset, list lengths):
+cdef list open_run(object decompressor, const char* stored, File file, uint64_t offset,
+                   list lengths):
     """Opens neighbouring stored blocks of these lengths, the first of them at `offset`.
 
     Returns a Block or the DamagedFile for each. The Blocks share memory (raw ones borrow `stored`
@@ -191,5 +195,7 @@ cdef int _decompress(object decompressor, File file, list found, list group) exc
         PyBuffer_Release(&view)
         block._owner = piece
         if block.length != size:
-            found[i] = DamagedFile(file.path, block.offset, "a block's Zstandard frame has another size")
+            found[i] = DamagedFile(
+                file.path, block.offset, "a block's Zstandard frame has another size"
+            )
     return 0

@@ -1,14 +1,15 @@
 """Reads data blocks; the grammar is on top of engine/block_writer.
 
 The bytes have passed their checksum, but a checksum can be right by accident or by malice: so each
-read is checked against the end of the entries, and what does not fit gives DAMAGED, which the caller,
-who knows file and offset, turns into an error. No input makes these functions read outside the block.
+read is checked against the end of the entries, and what does not fit gives DAMAGED, which the
+caller, who knows file and offset, turns into an error. No input makes these functions read outside
+the block.
 
 A point read never builds a key. It walks from a restart point with one number, `matched`: how many
-bytes of the wanted key agree with the entry before (whose key is smaller). An entry that shares more
-than that with its predecessor differs from the wanted key where the predecessor did: still smaller.
-One that shares less has grown at a byte where the predecessor agreed: already greater, so the key is
-absent. Only where both numbers are equal must bytes be compared, and only the suffix.
+bytes of the wanted key agree with the entry before (whose key is smaller). An entry that shares
+more than that with its predecessor differs from the wanted key where the predecessor did: still
+smaller. One that shares less has grown at a byte where the predecessor agreed: already greater, so
+the key is absent. Only where both numbers are equal must bytes be compared, and only the suffix.
 """
 
 from engine.block cimport BLOCK_BYTES_MAX
@@ -92,7 +93,8 @@ cdef inline const char* restart_at(const BlockView* view, uint32_t i) noexcept n
     return view.at + offset
 
 
-cdef inline int order(const char* a, uint32_t a_bytes, const char* b, uint32_t b_bytes) noexcept nogil:
+cdef inline int order(const char* a, uint32_t a_bytes,
+                      const char* b, uint32_t b_bytes) noexcept nogil:
     cdef int found = memcmp(a, b, a_bytes if a_bytes < b_bytes else b_bytes)
     if found:
         return found
@@ -117,7 +119,8 @@ cdef const char* last_restart_before(const BlockView* view, const char* key,
     return restart_at(view, low)
 
 
-cdef inline void fill(const StoredEntry* e, const char* key, uint32_t key_bytes, Entry* out) noexcept nogil:
+cdef inline void fill(const StoredEntry* e, const char* key, uint32_t key_bytes,
+                      Entry* out) noexcept nogil:
     out.key = key
     out.key_bytes = key_bytes
     out.value = e.key + e.key_bytes

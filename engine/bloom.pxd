@@ -1,10 +1,11 @@
 """A blocked Bloom filter: says "surely not here" for most keys that are not in a segment.
 
-The filter is an array of 64-byte lines. The upper half of a key's 64-bit hash chooses one line, and all
-of the key's bits lie in it: so a question costs one cache miss, where the textbook filter costs one
-per bit (Putze, Sanders, Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007). The price is
-a few more false positives, since lines fill unevenly: about 1.2 % at ten bits a key instead of 0.9 %.
-The bits within the line are nine-bit slices of the hash multiplied by an odd constant.
+The filter is an array of 64-byte lines. The upper half of a key's 64-bit hash chooses one line,
+and all of the key's bits lie in it: so a question costs one cache miss, where the textbook filter
+costs one per bit (Putze, Sanders, Singler, "Cache-, Hash- and Space-Efficient Bloom Filters",
+2007). The price is a few more false positives, since lines fill unevenly: about 1.2 % at ten bits
+a key instead of 0.9 %. The bits within the line are nine-bit slices of the hash multiplied by an
+odd constant.
 
     filter := line*        a line is 64 bytes; bit b of a line is bit b % 8 of its byte b / 8
 """
@@ -27,15 +28,17 @@ cdef inline uint8_t bloom_probes(uint32_t bits_per_key) noexcept nogil:
     return <uint8_t>(1 if probes < 1 else PROBES_MAX if probes > PROBES_MAX else probes)
 
 
-cdef inline const char* bloom_line(const char* filter, uint32_t lines, uint64_t hash) noexcept nogil:
+cdef inline const char* bloom_line(const char* filter, uint32_t lines,
+                                   uint64_t hash) noexcept nogil:
     return filter + ((hash >> 32) * lines >> 32) * LINE_BYTES
 
 
-cdef inline void bloom_add(char* filter, uint32_t lines, uint8_t probes, uint64_t hash) noexcept nogil:
+cdef inline void bloom_add(char* filter, uint32_t lines, uint8_t probes,
+                           uint64_t hash) noexcept nogil:
     cdef char* line = <char*>bloom_line(filter, lines, hash)
     cdef uint64_t bits = hash * <uint64_t>0x9E3779B97F4A7C15
-    cdef uint8_t i
-    for i in range(probes):
+    cdef uint8_t _
+    for _ in range(probes):
         line[(bits >> 3) & 63] |= <char>(1 << (bits & 7))
         bits >>= 9
 
@@ -45,11 +48,11 @@ cdef inline bint bloom_may_hold(const char* filter, uint32_t lines, uint8_t prob
     """0: the key is not there. 1: it may be. An empty filter cannot exclude anything."""
     cdef const char* line
     cdef uint64_t bits = hash * <uint64_t>0x9E3779B97F4A7C15
-    cdef uint8_t i
+    cdef uint8_t _
     if lines == 0:
         return True
     line = bloom_line(filter, lines, hash)
-    for i in range(probes):
+    for _ in range(probes):
         if not (line[(bits >> 3) & 63] >> (bits & 7)) & 1:
             return False
         bits >>= 9

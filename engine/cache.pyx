@@ -1,18 +1,19 @@
 """The block cache: decompressed blocks by (table number, offset), within a budget of bytes.
 
 Replacement is a clock with counts (GCLOCK). Every block has a seat on a round face and a number of
-turns that it survives; the hand goes around, takes one from each number, and evicts who has none. A hit
-only raises that number: no list is relinked, so a hit costs a hash probe and a store. Data blocks come
-in with 0 turns and rise to 2 when they are used again, so a scan that touches each block once cannot
-push out what is in steady use. Segment metas come in with 3: a lookup without its meta costs
-two reads where one would do.
+turns that it survives; the hand goes around, takes one from each number, and evicts who has none.
+A hit only raises that number: no list is relinked, so a hit costs a hash probe and a store. Data
+blocks come in with 0 turns and rise to 2 when they are used again, so a scan that touches each
+block once cannot push out what is in steady use. Segment metas come in with 3: a lookup without
+its meta costs two reads where one would do.
 
-A table number is never used twice, so a dropped table's blocks need not be looked for: nobody asks for
-them any more and the hand gets to them.
+A table number is never used twice, so a dropped table's blocks need not be looked for: nobody asks
+for them any more and the hand gets to them.
 
-Each block is charged with its memory: bytes, object, slot. An Entry of a point read borrows from a cached
-block until the next commit, and no pin is taken for it: what is evicted meanwhile goes to a list that
-release() drops. The engine calls that where borrowed entries end (commit, installed step).
+Each block is charged with its memory: bytes, object, slot. An Entry of a point read borrows from a
+cached block until the next commit, and no pin is taken for it: what is evicted meanwhile goes to a
+list that release() drops. The engine calls that where borrowed entries end (commit, installed
+step).
 
 Used on the event-loop thread only; there are no locks.
 """
@@ -98,7 +99,8 @@ cdef class BlockCache:
         return 0
 
     cdef int _shrink(self) except -1:
-        """Moves the hand until the budget is kept. The newest block stays: its reader is waiting."""
+        """Moves the hand until the budget is kept. The newest block stays: its reader is
+        waiting."""
         cdef Block block
         cdef Py_ssize_t count
         while self.used_bytes > self.budget_bytes and len(self._seats) > 1:

@@ -1,24 +1,25 @@
 """Compaction: merges tables into new ones and leaves out what nobody can need any more.
 
 Left out are
-    - versions that a newer one in the inputs replaces (the merge shows only the newest of each key);
+    - versions that a newer one in the inputs replaces (the merge shows the newest of each key);
     - what a range delete hides;
     - tombstones, and records whose deadline has passed, when they have become superfluous.
 
-A tombstone is superfluous when nothing older of its key can turn up again once it is gone. Two things
-must hold. Its hlc is below `drop_below_hlc`: the caller has proof that every replica has seen
-everything up to there and that no older write is under way. And no table outside the inputs (a
-*bystander*) that spans the key has a dot at or below its own: such a table may hold just the version
-that the tombstone hides. An expired record hides older versions like a tombstone and goes by the same rule;
-there the annotation that set the deadline must be below the watermark, too.
+A tombstone is superfluous when nothing older of its key can turn up again once it is gone. Two
+things must hold. Its hlc is below `drop_below_hlc`: the caller has proof that every replica has
+seen everything up to there and that no older write is under way. And no table outside the inputs
+(a *bystander*) that spans the key has a dot at or below its own: such a table may hold just the
+version that the tombstone hides. An expired record hides older versions like a tombstone and goes
+by the same rule; there the annotation that set the deadline must be below the watermark, too.
 
-The memtables are not looked at: the caller keeps `drop_below_hlc` at or below the least hlc in any of
-them.
+The memtables are not looked at: the caller keeps `drop_below_hlc` at or below the least hlc in any
+of them.
 
 An input table of which all of this is known from its properties is not even read.
 
-run() does all of it; step(budget) a part, so that a thread can pause in between, for the rate or for
-a shutdown. No clock: the caller measures. The GIL is taken per half megabyte of input or output.
+run() does all of it; step(budget) a part, so that a thread can pause in between, for the rate or
+for a shutdown. No clock: the caller measures. The GIL is taken per half megabyte of input or
+output.
 """
 
 from engine.entry cimport Entry, Kind
@@ -38,8 +39,8 @@ cdef enum:
 
 
 cdef class Compaction:
-    """`take_number()` gives the number of a new table, in the thread that runs. `sequence`: every range
-    delete up to it is in `range_deletes` or was retired."""
+    """`take_number()` gives the number of a new table, in the thread that runs. `sequence`: every
+    range delete up to it is in `range_deletes` or was retired."""
 
     def __init__(self, choice, version, *, disk, directory, options, take_number,
                  RangeDeletes range_deletes=None, now_ms=0, drop_below_hlc=0, sequence=0):
@@ -219,7 +220,8 @@ cdef class Compaction:
         self.outputs = []
 
 
-cdef inline int compare(const char* a, uint32_t a_bytes, const char* b, uint32_t b_bytes) noexcept nogil:
+cdef inline int compare(const char* a, uint32_t a_bytes,
+                        const char* b, uint32_t b_bytes) noexcept nogil:
     cdef int order = memcmp(a, b, min(a_bytes, b_bytes))
     if order != 0:
         return order

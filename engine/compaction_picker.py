@@ -1,15 +1,15 @@
 """Which tables to merge next: a pure function of the version, the options and the time.
 
-Leveled compaction. Level 0 takes flushed memtables as they come; each deeper level is one sorted run of
-disjoint tables and may be `level_multiplier` times as large as the one above. Every level has a score,
-above 1 when it wants work:
+Leveled compaction. Level 0 takes flushed memtables as they come; each deeper level is one sorted
+run of disjoint tables and may be `level_multiplier` times as large as the one above. Every level
+has a score, above 1 when it wants work:
 
     level 0     tables / level0_tables_trigger          (every point read may ask each of them)
     level n     bytes / (level_bytes_base * level_multiplier ** (n - 1))
 
-The highest score goes first. Of level 0 all tables are taken, of a deeper level the one that has the
-fewest bytes below it per byte of its own (the cheapest to push down), and with them all tables of the
-next level that they overlap.
+The highest score goes first. Of level 0 all tables are taken, of a deeper level the one that has
+the fewest bytes below it per byte of its own (the cheapest to push down), and with them all tables
+of the next level that they overlap.
 
 When no level is too large, what only takes up room is cleaned up: tables that a range delete covers
 or that consist mostly of old tombstones and expired records, then, one by one, tables that hold

@@ -1,6 +1,7 @@
 """Walks the tables of a level one behind the other: they are disjoint and in key order.
 
-So a merge has one lane per level and not one per table, and only one table of the level holds buffers.
+So a merge has one lane per level and not one per table, and only one table of the level holds
+buffers.
 """
 
 from bisect import bisect_left

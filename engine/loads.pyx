@@ -1,16 +1,16 @@
 """Cold reads: blocks that were missing in memory, fetched off the event loop.
 
-A lookup (or a cursor) that misses the cache either gets the block at once from the page cache, with a
-read that refuses to wait (read_now, about 2 us), or notes here what it wants and answers NEEDS_DISK. All
-that was wanted in one turn of the loop is one Loads:
+A lookup (or a cursor) that misses the cache either gets the block at once from the page cache,
+with a read that refuses to wait (read_now, about 2 us), or notes here what it wants and answers
+NEEDS_DISK. All that was wanted in one turn of the loop is one Loads:
 
     lookup ... want(); lookup ... want()      on the loop; the same block twice is wanted once
     loads.run()                               on a thread: read, check, decompress
     loads.install(cache)                      on the loop; then every lookup is asked again
 
-run() reads neighbouring blocks with one pread and decompresses all of a run in one call, so that the
-GIL is taken a few times per run and not per block. It raises nothing: a block that cannot be had keeps its
-reason, and the next lookup that needs this block raises DamagedFile with it.
+run() reads neighbouring blocks with one pread and decompresses all of a run in one call, so that
+the GIL is taken a few times per run and not per block. It raises nothing: a block that cannot be
+had keeps its reason, and the next lookup that needs this block raises DamagedFile with it.
 """
 
 import zstandard

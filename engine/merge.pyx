@@ -1,15 +1,16 @@
 """Merges cursors: the newest version of each key, in key order.
 
 The lanes (a cursor each) form a binary heap by key, and for one key by `newer`, so that the newest
-version of the least key is on top. Before that entry is shown, all older versions of the key are taken
-off the other lanes: they can only be the top's children. So the shown entry stays where its cursor
-lends it, and moving on touches one lane.
+version of the least key is on top. Before that entry is shown, all older versions of the key are
+taken off the other lanes: they can only be the top's children. So the shown entry stays where its
+cursor lends it, and moving on touches one lane.
 
 Lanes keep the first eight bytes of their key as a number, which decides most comparisons without a
-look at the key's memory. With 20 lanes at most, a loser tree would save one comparison of five and cost
-the place where this reads simply.
+look at the key's memory. With 20 lanes at most, a loser tree would save one comparison of five and
+cost the place where this reads simply.
 
-A range delete that covers the newest version covers the older ones as well, so only the newest is asked.
+A range delete that covers the newest version covers the older ones as well, so only the newest is
+asked.
 """
 
 from engine.entry cimport Entry, Kind, Lookup, newer

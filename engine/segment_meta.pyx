@@ -1,21 +1,23 @@
 """Segment metas and indexes: where the block lies that may hold a key.
 
-A table's data blocks come in segments of about half a megabyte. Behind each segment stands its meta:
-a Bloom filter of the segment's keys and an index of its blocks. One more index, at the end of the
-table, names the metas. A single index and filter for the whole table would be simpler, but would have
-to be held in memory in full (14 bytes a key and up) or be read in full for one key; a meta is some ten
-KB and lives in the block cache like any block (docs/decisions/0003-segmented-tables.md).
+A table's data blocks come in segments of about half a megabyte. Behind each segment stands its
+meta: a Bloom filter of the segment's keys and an index of its blocks. One more index, at the end
+of the table, names the metas. A single index and filter for the whole table would be simpler, but
+would have to be held in memory in full (14 bytes a key and up) or be read in full for one key; a
+meta is some ten KB and lives in the block cache like any block
+(docs/decisions/0003-segmented-tables.md).
 
     meta     := lines:u32 probes:u8 zero:u8[3] filter:64 bytes * lines  index
     index    := count:u32 key_end:u32 * count  length:u32 * count  offset:u64 * count  keys
     key_end  := where in `keys` the i-th key ends; it begins where the one before ends
 
-The i-th key is the *last* key of the i-th block (or segment); offset and length say where that block
-(or that segment's meta) is stored. So the wanted block is the first whose key is >= the wanted one.
+The i-th key is the *last* key of the i-th block (or segment); offset and length say where that
+block (or that segment's meta) is stored. So the wanted block is the first whose key is >= the
+wanted one.
 
-The numbers lie in arrays, so that a reader can search them in place. `check_*` goes over the
-whole structure once, when the bytes come from the disk; after that `open_*` and `find_in_index` rely
-on it and check nothing.
+The numbers lie in arrays, so that a reader can search them in place. `check_*` goes over the whole
+structure once, when the bytes come from the disk; after that `open_*` and `find_in_index` rely on
+it and check nothing.
 """
 
 from engine.block cimport BLOCK_BYTES_MAX, TRAILER_BYTES
@@ -129,7 +131,8 @@ cdef void open_meta(const char* at, MetaView* view) noexcept nogil:
     open_index(view.filter + <size_t>view.lines * LINE_BYTES, &view.index)
 
 
-cdef uint32_t find_in_index(const IndexView* view, const char* key, uint32_t key_bytes) noexcept nogil:
+cdef uint32_t find_in_index(const IndexView* view, const char* key,
+                            uint32_t key_bytes) noexcept nogil:
     """The first place whose last key is >= `key`; view.count when the key is behind all of them."""
     cdef uint32_t low = 0, high = view.count, middle, begin, length
     cdef int order

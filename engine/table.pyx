@@ -5,8 +5,9 @@ properties. Everything else comes through the cache:
 
     key range?  ->  top index -> segment meta: bloom filter, index -> data block -> entry
 
-so a present key costs two cache probes and four binary searches, and a missing one mostly ends at the
-filter. Nothing here waits for the disk: what is neither cached nor in the page cache is noted in `loads`.
+so a present key costs two cache probes and four binary searches, and a missing one mostly ends at
+the filter. Nothing here waits for the disk: what is neither cached nor in the page cache is noted
+in `loads`.
 """
 
 import os
@@ -15,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from engine.block cimport open_block
 from engine.block_reader cimport DAMAGED, THERE, BlockView, find_in_block, open_view
 from engine.bloom cimport bloom_may_hold
-from engine.entry cimport Lookup
+from engine.entry cimport Entry, Lookup
 from engine.loads cimport open_meta_block, read_now
 from engine.murmur cimport key_hash
 from engine.segment_meta cimport MetaView, check_index, find_in_index, open_index, open_meta
@@ -34,7 +35,8 @@ cdef class Table:
     @classmethod
     def open(cls, disk, directory, number, BlockCache cache):
         """Reads footer, properties and top index. DamagedFile, UnknownFormat, OSError."""
-        return open_table(cls(), disk.open(os.path.join(directory, table_name(number))), number, cache)
+        file = disk.open(os.path.join(directory, table_name(number)))
+        return open_table(cls(), file, number, cache)
 
     @classmethod
     def open_file(cls, File file, number, BlockCache cache):
@@ -86,8 +88,8 @@ cdef class Table:
         return order > 0 or (order == 0 and key_bytes >= self._least_bytes)
 
     cdef Block fetch(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads):
-        """A block from the cache, else from the page cache; None when it is in neither. With `loads`
-        the missing block is noted there; without, it is waited for."""
+        """A block from the cache, else from the page cache; None when it is in neither. With
+        `loads` the missing block is noted there; without, it is waited for."""
         cdef Block block = self.cache.get(self.number, offset)
         if block is not None:
             if block.is_meta != is_meta:
@@ -98,7 +100,8 @@ cdef class Table:
         reason = self.cache.take_damage(self.number, offset)
         if reason is not None:
             raise DamagedFile(self.path, offset, reason)
-        block = read_now(self.cache.decompressor, self.file, self.file_bytes, offset, length, is_meta)
+        block = read_now(self.cache.decompressor, self.file, self.file_bytes, offset, length,
+                         is_meta)
         if block is None:
             if loads is not None:
                 loads.want(self.file, self.number, self.file_bytes, offset, length, is_meta)
@@ -107,7 +110,8 @@ cdef class Table:
         self.cache.put(self.number, offset, block, is_meta)
         return block
 
-    cdef Block read(self, File file, object decompressor, uint64_t offset, uint32_t length, bint is_meta):
+    cdef Block read(self, File file, object decompressor, uint64_t offset, uint32_t length,
+                    bint is_meta):
         """A block from the disk, past the cache; for any thread with a decompressor of its own."""
         cdef bytes stored = PyBytes_FromStringAndSize(NULL, length)
         cdef char* at = PyBytes_AS_STRING(stored)
@@ -136,9 +140,27 @@ cdef class Table:
     def get(self, bytes key):
         """lookup() for Python, reading the disk if it must: a tuple (kind, value, hlc, actor,
         deadline_ms, annotation), or None."""
+        return self.ask(key, None)
+
+    def count_found(self, list keys):
+        """How many of the keys have an entry here."""
+        cdef Entry e
+        cdef uint64_t found = 0
+        cdef bytes key
+        for key in keys:
+            found += self.lookup(
+                key, <uint32_t>len(key), key_hash(key, <uint32_t>len(key)), &e, None
+            ) == Lookup.FOUND
+        return found
+
+    def ask(self, bytes key, Loads loads):
+        """lookup() as the loop does it, for Python: like get(), or the string "needs disk"."""
         cdef Entry e
         cdef uint32_t key_bytes = <uint32_t>len(key)
-        if self.lookup(key, key_bytes, key_hash(key, key_bytes), &e, None) != Lookup.FOUND:
+        cdef int found = self.lookup(key, key_bytes, key_hash(key, key_bytes), &e, loads)
+        if found == Lookup.NEEDS_DISK:
+            return "needs disk"
+        if found == Lookup.ABSENT:
             return None
         return e.kind, e.value[:e.value_bytes], e.hlc, e.actor, e.deadline_ms, e.annotation
 
@@ -148,7 +170,8 @@ cdef class Table:
                 for i in range(self.top.count)]
 
     def close(self):
-        """No more lookups. The descriptor is closed when no load and no cursor needs it any more."""
+        """No more lookups. The descriptor is closed when no load and no cursor needs it any
+        more."""
         self.file = None
 
 

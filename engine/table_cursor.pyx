@@ -1,11 +1,11 @@
 """Walks a table's entries in key order.
 
-Offline (flush, compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread and
-opens them together, then walks through the run without the GIL. On the loop (with `loads`): takes block by
-block from the cache and never waits; see Table.cursor.
+Offline (flush, compaction, snapshots; any thread): reads a run of neighbouring blocks with one
+pread and opens them together, then walks through the run without the GIL. On the loop (with
+`loads`): takes block by block from the cache and never waits; see Table.cursor.
 
-Place in the table = segment (its meta is open), run (blocks of that segment that are open), block, entry.
-Moving on tries the innermost first.
+Place in the table = segment (its meta is open), run (blocks of that segment that are open), block,
+entry. Moving on tries the innermost first.
 """
 
 import zstandard
@@ -96,7 +96,7 @@ cdef class TableCursor(Cursor):
                 return 0
             if step == DAMAGED:
                 return self._damaged()
-            block += 1                 # a block without entries: nobody writes that, but it is legal
+            block += 1             # a block without entries: nobody writes that, but it is legal
 
     cdef int _enter(self, uint32_t block) except -1 nogil:
         """Makes an open block the current one."""
@@ -168,7 +168,8 @@ cdef class TableCursor(Cursor):
         with nogil:
             got = file.read_into(at, size, offset)
         if got != <int64_t>size:
-            raise DamagedFile(self.table.path, offset, f"the file ends {size - got} bytes too early")
+            raise DamagedFile(self.table.path, offset,
+                              f"the file ends {size - got} bytes too early")
         found = open_run(self.decompressor, at, file, offset, lengths)
         self.held = (stored, found)
         for block in found:

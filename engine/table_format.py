@@ -8,9 +8,9 @@
     footer     := top_offset:u64 top_length:u32 properties_offset:u64 properties_length:u32
                   format_version:u32 crc:u32 magic:u8[8]
 
-Blocks, metas, top and properties are stored blocks (engine/block). The footer's crc is the CRC32C of
-the 28 bytes before it. The properties' numbers are the fields of TableProperties in order: a later
-version may append some, and a reader skips those that it does not know.
+Blocks, metas, top and properties are stored blocks (engine/block). The footer's crc is the CRC32C
+of the 28 bytes before it. The properties' numbers are the fields of TableProperties in order: a
+later version may append some, and a reader skips those that it does not know.
 
 A table without entries is not written, so every table has a least and a greatest key.
 """
@@ -123,7 +123,9 @@ def decode_footer(raw, path, file_bytes):
         raise DamagedFile(path, at, "the checksum of the footer is wrong")
     *places, version = FOOTER.unpack(head)
     if version != FORMAT_VERSION:
-        raise UnknownFormat(f"{path} has table format {version}, this program knows {FORMAT_VERSION}")
+        raise UnknownFormat(
+            f"{path} has table format {version}, this program knows {FORMAT_VERSION}"
+        )
     for offset, length in (places[:2], places[2:]):
         if offset > at or length > at - offset:
             raise DamagedFile(path, at, "the footer points outside the file")

@@ -1,38 +1,43 @@
 """Writes a table: entries in key order come in, a file comes out. Grammar: engine/table_format.
 
-add() runs without the GIL and only fills memory: raw blocks, the index of the segment, the hashes of
-its keys. When the segment is full (128 blocks, about half a megabyte) the GIL is taken once: one
-Zstandard call compresses all its blocks, the checksums are added, and one write takes it to the file. So
-memory stays at a few megabytes, whatever the table's size, and a flush in a thread leaves the loop
-alone for all but a few of every hundred microseconds.
+add() runs without the GIL and only fills memory: raw blocks, the index of the segment, the hashes
+of its keys. When the segment is full (128 blocks, about half a megabyte) the GIL is taken once:
+one Zstandard call compresses all its blocks, the checksums are added, and one write takes it to
+the file. So memory stays at a few megabytes, whatever the table's size, and a flush in a thread
+leaves the loop alone for all but a few of every hundred microseconds.
 
-finish() comes back with the file on the disk (fsync). The folder is not synced here: whoever names the
-table in the manifest does that once for all new tables.
+finish() comes back with the file on the disk (fsync). The folder is not synced here: whoever names
+the table in the manifest does that once for all new tables.
 """
 
 import os
-import struct
 
 import zstandard
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from engine.block cimport BLOCK_BYTES_MAX, Compression, Span, TRAILER_BYTES, checksum
+from engine.block cimport Compression, Span, TRAILER_BYTES, checksum
 from engine.bloom cimport LINE_BYTES, bloom_add, bloom_lines, bloom_probes
 from engine.buffer cimport append, discard, reserve
-from engine.entry cimport Kind
+from engine.cursor cimport Cursor
+from engine.entry cimport Entry, Kind
 from engine.murmur cimport key_hash
 from engine.segment_meta cimport (
     clear_draft, discard_draft, note_key, note_place, write_index, write_meta,
 )
 from engine.varint cimport load64, store32
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
 from engine.file_names import table_name
 from engine.table_format import TableProperties, encode_footer, encode_properties
 
 
+cdef enum:
+    ENTRY_BYTES_MAX = 1 << 26
+
+
 cdef class TableWriter:
-    """Creates `directory/NNNNNN.sst`; end it with finish() or abandon(), in any thread, one at a time.
+    """Creates `directory/NNNNNN.sst`; end it with finish() or abandon(), in any thread, one at a
+    time.
 
     Raises OSError (its file stays behind until abandon()). A key that is not greater than the one
     before, or an entry of more than 64 MiB, is a mistake of the caller: ValueError.
@@ -70,7 +75,7 @@ cdef class TableWriter:
         elif not self._follows(e):
             with gil:
                 raise ValueError(f"key {e.key[:e.key_bytes]!r} does not follow the one before it")
-        if <uint64_t>e.key_bytes + e.value_bytes > BLOCK_BYTES_MAX // 2:
+        if <uint64_t>e.key_bytes + e.value_bytes > ENTRY_BYTES_MAX:
             with gil:
                 raise ValueError(f"an entry of {e.key_bytes + e.value_bytes} bytes is too large")
         self._blocks.add(e)
@@ -287,3 +292,11 @@ cdef class TableWriter:
         e.annotation = annotation
         e.kind = kind
         self.add(&e)
+
+    def append_all(self, Cursor cursor):
+        """add() for every entry of a cursor, without the GIL."""
+        with nogil:
+            cursor.seek("", 0)
+            while cursor.valid:
+                self.add(&cursor.entry)
+                cursor.advance()

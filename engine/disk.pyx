@@ -75,8 +75,10 @@ cdef class File:
         self.fd = -1
 
     def __dealloc__(self):
+        # The last descriptor of an unlinked file frees its blocks: that may take milliseconds.
         if self.fd >= 0:
-            c_close(self.fd)
+            with nogil:
+                c_close(self.fd)
 
     cdef int64_t read_into(self, char* out, size_t count, uint64_t offset) except -1 nogil:
         cdef size_t done = 0

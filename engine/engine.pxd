@@ -1,8 +1,11 @@
-from engine.disk cimport File
+from engine.cache cimport BlockCache
+from engine.cursor cimport Cursor
 from engine.entry cimport Entry
+from engine.loads cimport Loads
 from engine.log_writer cimport LogWriter
 from engine.memtable cimport Memtable
 from engine.range_deletes cimport RangeDeletes
+from engine.table_search cimport TableSearch
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 
@@ -21,19 +24,33 @@ cdef class Engine:
     cdef readonly str path
     cdef readonly object options, disk
     cdef readonly list reports         # what recovery had to cut off
+    cdef readonly BlockCache cache
+    cdef readonly object manifest
     cdef Memtable active
     cdef Memtable sealed               # None unless a flush is due
+    cdef TableSearch tables
+    cdef readonly RangeDeletes range_deletes
+    cdef Loads loads                   # what lookups and pages have missed
     cdef LogWriter log
-    cdef RangeDeletes range_deletes
+    cdef list unsynced                 # sealed LogWriters that are not known to be on the disk
+    cdef bint directory_unsynced
     cdef uint64_t sequence             # of the last put
     cdef uint64_t frame_sequence       # of the first record of the pending frame
     cdef uint64_t memtable_bytes, log_bytes_max
-    cdef uint64_t flushed_position     # the log before it is not needed any more
+    cdef int level0_tables_stop
+    cdef uint64_t log_start            # where the active memtable's part of the log begins
+    cdef uint64_t sealed_sequence      # of the sealed memtable's last write
     cdef uint64_t next_number          # of the next file
     cdef object refused                # the WriteRefused that a restart alone can lift
+    cdef object step_error             # why the last step failed
+    cdef object flushing, compacting   # steps that were taken and not finished
+    cdef object choice                 # of the picker, for this version
+    cdef bint choice_known
+    cdef uint64_t chosen_ms            # when the picker was asked
+    cdef uint64_t flushed_sequence     # the last write that is in tables
     cdef object lock
-    cdef list unsynced                 # sealed LogWriters that are not known to be on the disk
-    cdef bint directory_unsynced
-    cdef uint64_t take_number(self) noexcept
-    cdef int load_now(self) except -1
+    cdef dict counters
     cdef int check_open(self) except -1
+    cdef int check_stall(self) except -1
+    cdef int use_version(self, object version) except -1
+    cdef Cursor merged(self, Loads loads, object readahead_bytes)

@@ -21,21 +21,32 @@ the engine is poisoned until a restart has read the log again.
 from engine.cursor cimport Cursor
 from engine.entry cimport ABSENT, DELETE, FOUND, NEEDS_DISK, PUT, RANGE_DELETE, Entry, newer
 from engine.memtable cimport Node, supersedes
+from engine.merged_view cimport merge_all
 from engine.murmur cimport key_hash
 from engine.record cimport make_record
 
+import engine.compaction_picker as picker
+from engine.checkpoint import write_checkpoint
+from engine.compaction_step import CompactionStep
 from engine.disk import Disk
-from engine.errors import DirectoryInUse, DiskFull, EngineClosed, Poisoned, WriteRefused
-from engine.file_names import LOCK, number_of, numbers_of
+from engine.errors import (
+    DirectoryInUse, DiskFull, EngineClosed, NeedsDisk, Poisoned, WriteRefused,
+)
+from engine.file_names import LOCK
+from engine.flush import FlushStep
 from engine.options import Options
 from engine.range_deletes import RangeDeleteRecord
+from engine.recovery import recover
 from engine.snapshot import make_snapshot
-from engine.recovery import Replay, replay_log
+from engine.statistics import approximate_size, collect_statistics, verify_tables
+from engine.sync import Sync
 
 # write_room() is 1 only while at least this much log space is set aside.
 cdef uint64_t WRITE_ROOM_BYTES = 64 << 10
 # page() stops after so many entries, wanted or not: about a millisecond.
 cdef Py_ssize_t PAGE_ENTRIES_MAX = 4096
+# How often the picker looks for work that only time has made.
+cdef uint64_t CHOICE_MS = 10_000
 
 
 cdef class Engine:
@@ -53,7 +64,11 @@ cdef class Engine:
         engine.disk = disk or Disk()
         engine.memtable_bytes = engine.options.memtable_bytes
         engine.log_bytes_max = engine.options.log_bytes_max
+        engine.level0_tables_stop = engine.options.level0_tables_stop
+        engine.cache = BlockCache(engine.options.block_cache_bytes)
+        engine.loads = Loads()
         engine.unsynced = []
+        engine.counters = {"flushes": 0, "flush_bytes": 0, "compactions": 0, "compaction_bytes": 0}
         engine.start(now_ms)
         return engine
 
@@ -63,48 +78,53 @@ cdef class Engine:
         if self.lock is None:
             raise DirectoryInUse(f"{self.path} is open in another process (its LOCK is held)")
         try:
-            self.recover()
+            found = recover(self, now_ms)
         except BaseException:
             self.lock.close()
+            self.lock = None
             raise
+        self.active = found.memtable
+        self.range_deletes = found.range_deletes
+        self.sequence = found.sequence
+        self.frame_sequence = found.sequence + 1
         # Our own stamps are clock << 16, like the server's, and never behind what is stored.
-        self.greatest_hlc = max(self.greatest_hlc, (<uint64_t>now_ms) << 16)
+        self.greatest_hlc = max(found.greatest_hlc, (<uint64_t>now_ms) << 16)
+        self.reports = found.reports
+        self.log = found.log
+        self.directory_unsynced = True
+        self.synced_position = found.position
+        self.log_start = found.log_start
+        self.written_position = self.log.end_position()
+        self.manifest = found.manifest
+        self.flushed_sequence = found.manifest.state.sequence
+        self.use_version(found.version)
 
-    def recover(self):
-        cdef uint64_t number
-        names = self.disk.list(self.path)
-        numbers = numbers_of(names, ".log")
-        self.next_number = max(map(number_of, names), default=0) + 1
-        replay = Replay(self.new_memtable(), RangeDeletes(), 0)
-        replay_log(self.disk, self.path, numbers, replay)
-        self.active = replay.memtable
-        self.range_deletes = replay.range_deletes
-        self.sequence = replay.sequence
-        self.greatest_hlc = replay.greatest_hlc
-        self.reports = replay.reports
-        self.frame_sequence = self.sequence + 1
-        self.written_position = self.synced_position = replay.position
-        self.start_segment()
-
-    def new_memtable(self):
+    def make_memtable(self):
         chunk = 2 << 20
         while chunk > 64 << 10 and chunk * 16 > self.memtable_bytes:
             chunk >>= 1
         return Memtable(chunk)
 
-    def start_segment(self):
-        """The log goes on in a new file. Raises OSError."""
-        self.log = LogWriter(
-            self.disk, self.path, self.take_number(), self.written_position,
-            self.options.log_reserve_bytes,
+    def make_segment(self, position):
+        """A new log segment that starts at that position. Raises OSError."""
+        return LogWriter(
+            self.disk, self.path, self.take_number(), position, self.options.log_reserve_bytes
         )
-        self.written_position = self.log.end_position()
-        self.directory_unsynced = True
 
-    cdef uint64_t take_number(self) noexcept:
+    def take_number(self):
+        """A file number that was never used; in any thread, with the GIL."""
         cdef uint64_t number = self.next_number
         self.next_number += 1
         return number
+
+    def start_numbers(self, uint64_t number):
+        self.next_number = number
+
+    cdef int use_version(self, object version) except -1:
+        self.tables = TableSearch(version)
+        self.choice_known = False
+        self.layout += 1
+        return 0
 
     cdef int check_open(self) except -1:
         if self.lock is None:
@@ -117,12 +137,18 @@ cdef class Engine:
         """ABSENT, FOUND (`out` is borrowed; a tombstone is FOUND too) or NEEDS_DISK."""
         cdef uint64_t hash = key_hash(key, key_bytes)
         cdef Entry other
+        cdef int answer
         cdef bint found = self.active.lookup(key, key_bytes, hash, out)
         if self.sealed is not None and (not found or out.hlc <= self.sealed.greatest_hlc):
             if self.sealed.lookup(key, key_bytes, hash, &other):
                 if not found or newer(&other, out):
                     out[0] = other
                     found = True
+        if self.tables.greatest_hlc and (not found or out.hlc <= self.tables.greatest_hlc):
+            answer = self.tables.lookup(key, key_bytes, hash, out, found, self.loads)
+            if answer == NEEDS_DISK:
+                return NEEDS_DISK
+            found = answer == FOUND
         if not found or self.range_deletes.covers(out):
             return ABSENT
         return FOUND
@@ -141,6 +167,8 @@ cdef class Engine:
         self.active.put(node, e, hash, self.sequence)
         if e.hlc > self.greatest_hlc:
             self.greatest_hlc = e.hlc
+        if e.annotation > self.greatest_hlc:
+            self.greatest_hlc = e.annotation
         return 0
 
     cdef int put_range_delete(self, const Entry* e, int32_t offset, uint8_t byte) except -1:
@@ -163,7 +191,9 @@ cdef class Engine:
 
     cdef int commit(self) except -1:
         """Writes what is pending, without fsync. DiskFull: it stays pending, and the next commit
-        tries again."""
+        tries again. What lookups have lent until now may go: call it once per turn of the loop."""
+        if self.cache.retired_bytes:
+            self.cache.release()
         if not self.log.dirty():
             return 0
         if self.refused is not None:
@@ -175,19 +205,197 @@ cdef class Engine:
             raise
         self.frame_sequence = self.sequence + 1
         self.written_position = self.log.end_position()
+        if self.sealed is None and (
+            self.active.bytes_used() * 2 >= self.memtable_bytes
+            or self.written_position - self.log_start >= self.log_bytes_max
+        ):
+            self.try_seal()
         return 0
 
     cdef int write_room(self) except -1:
         """1: write freely; 0: memory is full and the flush is behind, ask again after a step was
         finished. Raises WriteRefused."""
+        cdef uint64_t used
         if self.refused is not None:
             raise self.refused
         if self.lock is None:
             self.check_open()
+        used = self.active.bytes_used()
+        if self.sealed is not None:
+            used += self.sealed.bytes_used()
+        if used >= self.memtable_bytes or self.tables.level0_count >= self.level0_tables_stop:
+            return self.check_stall()
         self.log.ensure(WRITE_ROOM_BYTES)
         return 1
 
-    # The Python door.
+    cdef int check_stall(self) except -1:
+        """0, but when the steps that would end the stall fail, their failure is the answer."""
+        if self.step_error is not None:
+            kind = DiskFull if isinstance(self.step_error, OSError) else WriteRefused
+            raise kind(f"writes wait for a flush or a compaction that fails: {self.step_error}")
+        if self.sealed is None and self.tables.level0_count < self.level0_tables_stop:
+            self.seal()
+            return 1
+        return 0
+
+    # Sealing and steps.
+
+    def seal(self):
+        """Starts a new memtable and log segment, so that a step flushes the old ones. False when
+        there is nothing to flush, or a sealed memtable waits already. Raises WriteRefused."""
+        cdef LogWriter log
+        self.commit()
+        if self.sealed is not None:
+            return False
+        if self.active.count == 0 and not self.unflushed_ranges():
+            return False
+        try:
+            log = self.make_segment(self.written_position)
+        except OSError as error:
+            raise DiskFull(f"the disk is full: no new log segment ({error})") from None
+        self.unsynced.append(self.log)
+        self.log = log
+        self.directory_unsynced = True
+        self.sealed = self.active
+        self.sealed_sequence = self.sequence
+        self.active = self.make_memtable()
+        self.log_start = log.start_position
+        self.written_position = log.end_position()
+        self.layout += 1
+        return True
+
+    def try_seal(self):
+        """Without space for a segment the memtable goes on growing; write_room() ends that."""
+        try:
+            self.seal()
+        except DiskFull:
+            pass
+
+    def unflushed_ranges(self):
+        return any(item.sequence > self.flushed_sequence for item in self.range_deletes)
+
+    def step_wanted(self):
+        """Whether take_step() would give one, as far as it is known without the time."""
+        if self.sealed is not None and self.flushing is None:
+            return True
+        return self.compacting is None and self.choose(0, 0) is not None
+
+    def choose(self, uint64_t now_ms, uint64_t drop_below_hlc):
+        """The picker's choice. It is asked again for a new version, and now and then because
+        records expire and the watermark rises."""
+        if not self.choice_known or now_ms >= self.chosen_ms + CHOICE_MS:
+            self.choice = picker.choose(
+                self.tables.version, self.options, now_ms, drop_below_hlc
+            )
+            self.choice_known = True
+            self.chosen_ms = now_ms
+        return self.choice
+
+    def take_step(self, now_ms=0, drop_below_hlc=0):
+        """The most urgent step that is not under way, or None: see engine/step.py. One flush and
+        one compaction may run at the same time.
+
+        A compaction may drop tombstones and what expired before `now_ms`, if older than
+        `drop_below_hlc`: what the caller knows to be seen by all who should."""
+        self.check_open()
+        if self.sealed is not None and self.flushing is None:
+            self.flushing = FlushStep(
+                self, self.sealed, self.take_number(), self.log.number, self.log.start_position,
+                self.sealed_sequence, self.ranges_up_to(self.sealed_sequence), self.greatest_hlc,
+            )
+            return self.flushing
+        # What is in memory may be older than a tombstone that a compaction would drop.
+        watermark = min(drop_below_hlc, self.active.least_hlc)
+        if self.sealed is not None:
+            watermark = min(watermark, self.sealed.least_hlc)
+        if self.compacting is None and self.choose(now_ms, watermark) is not None:
+            version = self.tables.version
+            self.compacting = CompactionStep(
+                self, self.choice, version, version.range_deletes, self.flushed_sequence, now_ms,
+                watermark, self.idle_ranges(drop_below_hlc),
+            )
+            return self.compacting
+        return None
+
+    def ranges_up_to(self, sequence):
+        """The range deletes that tables may apply: a later one is only in the log, and must not
+        show in a table before it is durable."""
+        return RangeDeletes(item for item in self.range_deletes if item.sequence <= sequence)
+
+    def idle_ranges(self, drop_below_hlc):
+        """Range deletes that hide nothing any more: in the manifest, older than the watermark,
+        applied to every table that they touch, and older than everything in memory."""
+        idle = []
+        for item in self.tables.version.range_deletes:
+            if item.hlc >= drop_below_hlc or self.active.least_hlc <= item.hlc:
+                continue
+            if self.sealed is not None and self.sealed.least_hlc <= item.hlc:
+                continue
+            if all(
+                table.properties.cleared_sequence >= item.sequence
+                or table.properties.greatest_key < item.start
+                or (item.end and table.properties.least_key >= item.end)
+                for table in self.tables.version.tables()
+            ):
+                idle.append(item)
+        return idle
+
+    def finish(self, step):
+        """Puts a step's result in force. Returns its error, or None."""
+        if step is self.flushing:
+            self.flushing = None
+        elif step is self.compacting:
+            self.compacting = None
+        else:
+            raise ValueError("this step was not taken, or was finished already")
+        self.choice_known = False
+        self.step_error = step.error
+        if step.error is not None:
+            return step.error
+        version = self.tables.version
+        numbers = [table.number for table in step.removed]
+        if step.kind == "flush":
+            self.counters["flushes"] += 1
+            self.counters["flush_bytes"] += step.table_bytes
+            self.sealed = None
+            self.flushed_sequence = step.sequence
+            if step.position > self.synced_position:
+                self.synced_position = step.position
+            self.unsynced = [log for log in self.unsynced if log.end() > step.position]
+        else:
+            self.counters["compactions"] += 1
+            self.counters["compaction_bytes"] += step.table_bytes
+        if step.retired:
+            self.range_deletes = self.range_deletes.without(step.retired)
+        self.use_version(version.replaced(numbers, step.added).with_range_deletes(
+            self.ranges_up_to(self.flushed_sequence)
+        ))
+        if self.cache.retired_bytes:
+            self.cache.release()
+        return None
+
+    def run_steps(self, now_ms=0, drop_below_hlc=0, kind=None):
+        """Runs steps here and now until none (of that kind) is wanted. Raises what stopped one."""
+        while True:
+            if kind == "flush" and self.sealed is None:
+                return
+            step = self.take_step(now_ms, drop_below_hlc)
+            if step is None:
+                return
+            step.run()
+            error = self.finish(step)
+            if error is not None:
+                raise error
+            step.cleanup()
+
+    def flush(self):
+        """Everything that was written is in tables when this returns."""
+        self.check_open()
+        self.run_steps(kind="flush")
+        if self.seal():
+            self.run_steps(kind="flush")
+
+    # Reading.
 
     def get(self, key):
         """The Record of the key, or None. Reads the disk if it must. An expired record is returned;
@@ -204,15 +412,84 @@ cdef class Engine:
             return None
         return make_record(&e)
 
-    cdef int load_now(self) except -1:
-        raise NotImplementedError
+    def take_loads(self):
+        """The blocks that lookups and pages have missed since the last call, or None. Run them in
+        a thread, then install them."""
+        if not len(self.loads):
+            return None
+        loads = self.loads
+        self.loads = Loads()
+        return loads
+
+    def install(self, Loads loads):
+        """Puts what loads.run() has read into the cache."""
+        loads.install_into(self.cache)
+
+    def load_now(self):
+        loads = self.take_loads()
+        if loads is not None:
+            loads.run()
+            self.install(loads)
+
+    cdef Cursor merged(self, Loads loads, object readahead_bytes):
+        """The newest version of each key; with `loads`, from memory and cache only."""
+        return merge_all(self.active, self.sealed, self.tables.version, self.range_deletes,
+                         self.sequence, loads, readahead_bytes)
+
+    def page(self, start, end, Py_ssize_t limit, int offset=-1, int byte=0, bint tombstones=False):
+        """(records, next start or None): up to `limit` records with start <= key < end (an empty
+        end: no bound) and, with offset >= 0, key[offset] == byte, ascending. Looks at a bounded
+        number of entries, so there may be fewer although more follow. Raises NeedsDisk."""
+        cdef bytes first = bytes(start), bound = bytes(end)
+        cdef Cursor cursor
+        cdef Entry* e
+        cdef Py_ssize_t looked_at = 0
+        cdef list found = []
+        self.check_open()
+        cursor = self.merged(self.loads, self.options.scan_readahead_bytes)
+        e = &cursor.entry
+        if cursor.seek(first, len(first)) == NEEDS_DISK:
+            raise NeedsDisk("a page of keys")
+        while cursor.valid:
+            if bound and e.key[:e.key_bytes] >= bound:
+                break
+            if len(found) >= limit or looked_at >= PAGE_ENTRIES_MAX:
+                return found, e.key[:e.key_bytes]
+            looked_at += 1
+            if (tombstones or e.kind == PUT) and (
+                offset < 0 or (<uint32_t>offset < e.key_bytes and <uint8_t>e.key[offset] == byte)
+            ):
+                found.append(make_record(e))
+            if cursor.advance() == NEEDS_DISK:
+                if found:
+                    return found, found[len(found) - 1].key + b"\0"
+                raise NeedsDisk("a page of keys")
+        return found, None
+
+    def scan(self, start=b"", end=b"", reverse=False):
+        """Generates the records with start <= key < end of this moment, ascending. `reverse` first
+        collects them all: for small ranges."""
+        with self.snapshot() as view:
+            records = view.scan(start, end)
+            if reverse:
+                records = reversed(list(records))
+            yield from records
+
+    def snapshot(self):
+        """A consistent view of now, usable in any thread: see engine/snapshot.pyx."""
+        self.check_open()
+        return make_snapshot(self)
+
+    # Writing, for Python.
 
     def write(self, batch, sync=False):
-        """Stores the batch as one frame, stamped by the engine's own counter. Raises WriteRefused."""
+        """Stores the batch as one frame, stamped by the engine's own counter. While memory is full it
+        runs the steps that are due, here and now. Raises WriteRefused."""
         cdef Entry e
         cdef uint64_t total = 0
         self.check_open()
-        self.wait_for_room()
+        while not self.write_room():
+            self.run_steps()
         for kind, key, value, deadline_ms, offset, byte in batch.writes:
             total += len(key) + len(value) + 64
         self.log.ensure(total)
@@ -234,8 +511,19 @@ cdef class Engine:
         if sync:
             self.sync()
 
-    def wait_for_room(self):
-        self.write_room()
+    def delete_range(self, start, end, hlc, actor, offset=-1, byte=0):
+        """A range delete with a dot of the caller's; commit it like any other write."""
+        cdef Entry e
+        cdef bytes first = bytes(start), bound = bytes(end)
+        e.key = first
+        e.key_bytes = len(first)
+        e.value = bound
+        e.value_bytes = len(bound)
+        e.hlc = hlc
+        e.actor = actor
+        e.deadline_ms = e.annotation = 0
+        e.kind = RANGE_DELETE
+        self.put_range_delete(&e, offset, byte)
 
     def take_sync(self):
         """What must be fsynced so that everything committed so far is durable; None if it is."""
@@ -270,39 +558,43 @@ cdef class Engine:
             if self.refused is not None:
                 raise self.refused
 
-    def page(self, start, end, Py_ssize_t limit, int offset=-1, int byte=0, bint tombstones=False):
-        """(records, next start or None): up to `limit` records with start <= key < end (an empty
-        end: no bound) and, with offset >= 0, key[offset] == byte, ascending. Looks at a bounded
-        number of entries, so there may be fewer although more follow. Raises NeedsDisk."""
-        cdef bytes first = bytes(start), bound = bytes(end)
-        cdef Cursor cursor = self.active.cursor(self.sequence)
-        cdef Entry* e = &cursor.entry
-        cdef Py_ssize_t looked_at = 0
-        cdef list found = []
-        self.check_open()
-        cursor.seek(first, len(first))
-        while cursor.valid:
-            if bound and e.key[:e.key_bytes] >= bound:
-                break
-            if len(found) >= limit or looked_at >= PAGE_ENTRIES_MAX:
-                return found, e.key[:e.key_bytes]
-            looked_at += 1
-            if (
-                (tombstones or e.kind == PUT)
-                and (offset < 0 or (<uint32_t>offset < e.key_bytes and <uint8_t>e.key[offset] == byte))
-                and not self.range_deletes.covers(e)
-            ):
-                found.append(make_record(e))
-            cursor.advance()
-        return found, None
+    # The whole directory.
 
-    def snapshot(self):
-        """A consistent view of now; see engine.snapshot."""
-        self.check_open()
-        return make_snapshot(self)
+    def checkpoint(self, target):
+        """A copy of the tables in a new directory, by hard links; everything written is flushed
+        first."""
+        self.flush()
+        write_checkpoint(self, str(target))
+
+    def approximate_size(self, start, end):
+        """Stored bytes of the keys start <= key < end (an empty end: no bound), tables only."""
+        return approximate_size(self.tables.version, bytes(start), bytes(end))
+
+    def stats(self):
+        """Numbers about the engine, by name: see engine/statistics.py."""
+        return collect_statistics(self, {
+            "memtable_bytes": self.active.bytes_used(),
+            "memtable_keys": self.active.count,
+            "sealed_bytes": self.sealed.bytes_used() if self.sealed is not None else 0,
+            "log_bytes": self.written_position - self.log_start,
+            "sequence": self.sequence,
+            "stalled": self.tables.level0_count >= self.level0_tables_stop,
+            "refused": str(self.refused) if self.refused is not None else "",
+            "step_error": str(self.step_error) if self.step_error is not None else "",
+            **self.counters,
+        })
+
+    def verify(self):
+        """Reads every table through and checks it against its properties. Raises DamagedFile."""
+        verify_tables(self.tables.version)
+
+    @property
+    def version(self):
+        return self.tables.version
 
     def close(self):
-        """Commits, syncs and lets go. The memtable comes back from the log at the next open."""
+        """Commits, syncs and lets go. The memtable comes back from the log at the next open. Steps
+        that were taken must have run to their end."""
         if self.lock is None:
             return
         try:
@@ -313,6 +605,7 @@ cdef class Engine:
                 self.log.give_back_space()
         finally:
             self.log.close()
+            self.manifest.close()
             lock = self.lock
             self.lock = None
             lock.close()
@@ -322,27 +615,3 @@ cdef class Engine:
 
     def __exit__(self, *failure):
         self.close()
-
-
-
-class Sync:
-    """fsync of the log up to `position`. run() belongs on a thread, and never raises: the engine
-    looks at `error` in finish_sync."""
-
-    __slots__ = ("directory", "disk", "error", "files", "position")
-
-    def __init__(self, disk, files, directory, position):
-        self.disk = disk
-        self.files = files
-        self.directory = directory
-        self.position = position
-        self.error = None
-
-    def run(self):
-        try:
-            for file in self.files:
-                file.sync()
-            if self.directory is not None:
-                self.disk.sync_directory(self.directory)
-        except OSError as error:
-            self.error = error

@@ -9,6 +9,7 @@ from engine.cursor cimport Cursor
 from engine.engine cimport Engine
 from engine.entry cimport DELETE, PUT, Entry
 from engine.memtable cimport Memtable
+from engine.merged_view cimport merge_all
 from engine.record cimport make_record
 from engine.range_deletes cimport RangeDeletes
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -20,6 +21,8 @@ cdef class Snapshot:
     cdef Memtable active, sealed
     cdef readonly uint64_t sequence
     cdef RangeDeletes range_deletes
+    cdef object version            # keeps tables open, and their files alive, though unlinked
+    cdef object readahead_bytes
     cdef bint closed
 
     def __dealloc__(self):
@@ -33,17 +36,24 @@ cdef class Snapshot:
             raise EngineClosed("the snapshot is closed")
         return 0
 
-    cdef Cursor merged(self):
-        return self.active.cursor(self.sequence)
+    cdef Cursor merged(self, object readahead_bytes):
+        return merge_all(self.active, self.sealed, self.version, self.range_deletes, self.sequence,
+                         None, readahead_bytes)
+
+    def cursor(self):
+        """A MergeCursor over the newest version of each key, for C code and for `entries()`. The
+        snapshot must stay open as long."""
+        self.check_open()
+        return self.merged(self.readahead_bytes)
 
     def get(self, key):
         """The Record that the key had, or None."""
         cdef bytes name = bytes(key)
         cdef Cursor cursor
         self.check_open()
-        cursor = self.merged()
+        cursor = self.merged(0)
         cursor.seek(name, len(name))
-        if not cursor.valid or cursor.entry.kind == DELETE or self.range_deletes.covers(&cursor.entry):
+        if not cursor.valid or cursor.entry.kind == DELETE:
             return None
         if cursor.entry.key[:cursor.entry.key_bytes] != name:
             return None
@@ -54,12 +64,12 @@ cdef class Snapshot:
         cdef Cursor cursor
         cdef bytes first = bytes(start), bound = bytes(end)
         self.check_open()
-        cursor = self.merged()
+        cursor = self.merged(self.readahead_bytes)
         cursor.seek(first, len(first))
         while cursor.valid:
             if bound and cursor.entry.key[:cursor.entry.key_bytes] >= bound:
                 return
-            if cursor.entry.kind == PUT and not self.range_deletes.covers(&cursor.entry):
+            if cursor.entry.kind == PUT:
                 yield make_record(&cursor.entry)
             cursor.advance()
 
@@ -69,7 +79,7 @@ cdef class Snapshot:
         cdef uint64_t count = 0
         cdef const Entry* e
         self.check_open()
-        cursor = self.merged()
+        cursor = self.merged(self.readahead_bytes)
         with nogil:
             cursor.seek("", 0)
             while cursor.valid:
@@ -79,7 +89,6 @@ cdef class Snapshot:
                     and (e.deadline_ms == 0 or e.deadline_ms > now_ms)
                     and (offset < 0 or (<uint32_t>offset < e.key_bytes
                                         and <uint8_t>e.key[offset] == byte))
-                    and not self.range_deletes.covers(e)
                 ):
                     count += 1
                 cursor.advance()
@@ -92,6 +101,7 @@ cdef class Snapshot:
             self.active.unpin()
             if self.sealed is not None:
                 self.sealed.unpin()
+            self.version = None
 
     def __enter__(self):
         return self
@@ -109,4 +119,6 @@ def make_snapshot(Engine engine):
     if engine.sealed is not None:
         engine.sealed.pin(engine.sequence)
     snapshot.range_deletes = engine.range_deletes
+    snapshot.version = engine.tables.version
+    snapshot.readahead_bytes = engine.options.scan_readahead_bytes
     return snapshot

@@ -14,6 +14,7 @@ DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": False,
 }
+FLAGS = ["-O3", "-fno-plt", "-Wno-sign-compare"]
 
 
 def extensions():
@@ -22,13 +23,15 @@ def extensions():
         for source in sorted((root / package).rglob("*.pyx")):
             relative = source.relative_to(root)
             module = ".".join(relative.with_suffix("").parts)
-            yield Extension(module, [str(relative)], extra_compile_args=["-O3", "-fno-plt"])
+            yield Extension(module, [str(relative)], extra_compile_args=FLAGS)
 
 
 def modules():
     if os.environ.get("RESP_KV_MODULES") == "no":
         return []
-    return cythonize(list(extensions()), compiler_directives=DIRECTIVES, nthreads=2)
+    return cythonize(
+        list(extensions()), compiler_directives=DIRECTIVES, nthreads=2, quiet=True
+    )
 
 
 if __name__ == "__main__":

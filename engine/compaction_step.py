@@ -5,11 +5,18 @@ from engine.errors import EngineError
 from engine.step import Step
 from engine.table import Table
 
+PORTION_BYTES = 1024 * 1024
+
 
 class CompactionStep(Step):
-    """Made on the loop; see engine/step.py for who may call what. `choice` is the picker's."""
+    """Made on the loop; see engine/step.py for who may call what. `choice` is the picker's.
+
+    pause   None, or what run() calls after each portion with its bytes of keys and values; it may
+            sleep, so that a compaction leaves the disk to others
+    """
 
     kind = "compaction"
+    pause = None
 
     def __init__(self, engine, choice, version, range_deletes, sequence, now_ms, drop_below_hlc,
                  retired):
@@ -45,8 +52,11 @@ class CompactionStep(Step):
         )
         compaction.aborted = self.aborted
         try:
-            if not compaction.run():
-                raise EngineError("the compaction was aborted")
+            while compaction.step(PORTION_BYTES):
+                if compaction.aborted:
+                    raise EngineError("the compaction was aborted")
+                if self.pause is not None:
+                    self.pause(PORTION_BYTES)
         except BaseException:
             compaction.abandon()
             raise

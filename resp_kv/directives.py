@@ -144,7 +144,8 @@ storage("bloom-bits-per-key", Integer(0, 64), "10",
 storage("table-bytes-max", Memory(MIB), "64mb",
         "Size at which a compaction starts its next table.", ours=True)
 storage("compaction-rate-limit", Memory(), "0",
-        "Bytes a second that compactions may write; 0 is no limit.", mutable=True, ours=True)
+        "Bytes of keys and values a second that a compaction may merge; 0 is no limit.",
+        mutable=True, ours=True)
 storage("compaction-threads", Integer(1, 64), "1",
         "Threads for flushes and compactions.", ours=True)
 storage("reader-threads", Integer(1, 64), "2",

@@ -8,6 +8,7 @@ SAME = {
     "log-bytes-max": "log_bytes_max",
     "block-bytes": "block_bytes",
     "bloom-bits-per-key": "bloom_bits_per_key",
+    "table-bytes-max": "table_bytes_max",
 }
 
 

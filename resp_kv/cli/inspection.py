@@ -2,8 +2,6 @@
 
 import sys
 
-from rich.console import Console
-
 from resp_kv.cli.failure import Failure
 
 
@@ -12,6 +10,8 @@ def check(directory):
     if not directory.is_dir():
         raise Failure(f"{directory} is not a directory")
     report = _engine_check().check_directory(str(directory))
+    from rich.console import Console
+
     Console(soft_wrap=True, highlight=False).print(report)
 
 

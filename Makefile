@@ -24,7 +24,7 @@ help:  ## print the targets
 build: $(COMPILED)  ## make .venv and compile what changed
 
 serve: $(COMPILED)  ## run one node; PORT=6379 DIR=./data ARGS="--appendfsync always"
-	@exec $(BIN)/resp-kv serve --bind 127.0.0.1 --port $(PORT) --dir $(DIR) $(ARGS)
+	@exec $(BIN)/resp-kv serve --bind 127.0.0.1 --port $(PORT) --dir "$(DIR)" $(ARGS)
 
 test: lint $(COMPILED)  ## everything that CI runs
 	$(BIN)/pytest tests
@@ -56,7 +56,7 @@ bench-engine: $(COMPILED)  ## CPU time of the engine's parts
 	@for program in benchmarks/engine/[!_]*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
 
 check: $(COMPILED)  ## verify every byte of DIR=./data while no server uses it
-	$(BIN)/resp-kv check $(DIR)
+	$(BIN)/resp-kv check "$(DIR)"
 
 clean:  ## remove what was compiled; keeps .venv and data
 	find resp_kv engine cluster -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete

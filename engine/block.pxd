@@ -13,10 +13,8 @@ cdef enum Compression:
 cdef class Block:
     cdef const char* at        # the block's raw (decompressed, checked) bytes
     cdef uint32_t length
-    cdef uint8_t touched       # how many turns of the cache's clock hand it survives
     cdef uint8_t is_meta       # 1: a segment meta whose inner structure was checked, too
-    cdef uint64_t number       # table and offset it was read from
-    cdef uint64_t offset
+    cdef uint64_t offset       # it was read from
     cdef object _owner         # holds the memory
 
 

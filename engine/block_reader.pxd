@@ -9,8 +9,10 @@ cdef enum Step:
     THERE = 1
 
 cdef struct BlockView:
-    const char* at             # first entry
-    const char* entries_end    # behind the last entry: here the restart points begin
+    const char* restarts_at
+    const char* entries        # they end where the values begin
+    const char* values
+    const char* values_end
     uint32_t restarts
     uint64_t base_hlc
 
@@ -21,10 +23,12 @@ cdef struct StoredEntry:
     uint8_t flags
     uint64_t hlc, actor, deadline_ms, annotation
     const char* key            # the suffix
+    const char* value
 
 cdef struct BlockPlace:
     BlockView view
     const char* next           # where the next entry starts
+    const char* next_value
     uint64_t actor             # of the entry before it
     Buffer key                 # whole key of the current entry
 

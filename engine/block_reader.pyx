@@ -13,6 +13,7 @@ the key is absent. Only where both numbers are equal must bytes be compared, and
 """
 
 from engine.block cimport BLOCK_BYTES_MAX
+from engine.block_writer cimport HEADER_BYTES, RESTART_BYTES
 from engine.buffer cimport append
 from engine.varint cimport load32, load64, read_varint, unzigzag
 from libc.string cimport memcmp
@@ -21,22 +22,30 @@ from libc.string cimport memcmp
 cdef int open_view(const char* at, size_t size, BlockView* view) noexcept nogil:
     """Finds entries and restart points of a block: THERE, or DAMAGED."""
     cdef size_t restart_bytes
-    if size < 16:
+    cdef size_t entries_bytes
+    if size < HEADER_BYTES:
         return DAMAGED
-    view.restarts = load32(at + size - 4)
-    restart_bytes = <size_t>view.restarts * 4
-    if view.restarts == 0 or restart_bytes > size - 16:
+    view.restarts = load32(at + 16)
+    restart_bytes = <size_t>view.restarts * RESTART_BYTES
+    if view.restarts == 0 or restart_bytes > size - HEADER_BYTES:
         return DAMAGED
-    view.at = at
-    view.entries_end = at + (size - 16 - restart_bytes)
-    view.base_hlc = load64(at + size - 16)
+    entries_bytes = load32(at + 8)
+    if entries_bytes > size - HEADER_BYTES - restart_bytes:
+        return DAMAGED
+    view.base_hlc = load64(at)
+    view.restarts_at = at + HEADER_BYTES
+    view.entries = view.restarts_at + restart_bytes
+    view.values = view.entries + entries_bytes
+    view.values_end = at + size
     return THERE
 
 
-cdef inline const char* read_entry(const BlockView* view, const char* at, uint64_t actor_before,
-                                   StoredEntry* e) noexcept nogil:
-    """Decodes the entry that starts at `at`; where the next one starts, or NULL when damaged."""
-    cdef const char* end = view.entries_end
+cdef inline const char* read_entry(const BlockView* view, const char* at, const char* value,
+                                   uint64_t actor_before, StoredEntry* e) noexcept nogil:
+    """Decodes the entry that starts at `at`; where the next one starts, or NULL when damaged.
+
+    Its value is at `value`, which lies between the entries and view.values_end."""
+    cdef const char* end = view.values
     cdef uint64_t shared, key_bytes, value_bytes, number
     if end - at >= 4 and <uint8_t>(at[0] | at[1] | at[2]) < 0x80:
         shared = <uint8_t>at[0]        # the usual case: three numbers below 128
@@ -74,23 +83,32 @@ cdef inline const char* read_entry(const BlockView* view, const char* at, uint64
         if at == NULL:
             return NULL
         e.annotation = e.hlc + unzigzag(number)
-    # Both lengths are compared before they are added, so that the sum cannot wrap around.
-    number = <uint64_t>(end - at)
-    if key_bytes > number or value_bytes > number - key_bytes or shared > BLOCK_BYTES_MAX:
+    if (
+        key_bytes > <uint64_t>(end - at)
+        or value_bytes > <uint64_t>(view.values_end - value)
+        or shared > BLOCK_BYTES_MAX
+    ):
         return NULL
     e.shared = <uint32_t>shared
     e.key_bytes = <uint32_t>key_bytes
     e.value_bytes = <uint32_t>value_bytes
     e.key = at
-    return at + key_bytes + value_bytes
+    e.value = value
+    return at + key_bytes
 
 
-cdef inline const char* restart_at(const BlockView* view, uint32_t i) noexcept nogil:
-    """Where restart point i (below view.restarts) points to, or NULL when that is no entry."""
-    cdef uint32_t offset = load32(view.entries_end + <size_t>i * 4)
-    if offset >= <size_t>(view.entries_end - view.at):
+cdef inline const char* restart_at(const BlockView* view, uint32_t i,
+                                   const char** value) noexcept nogil:
+    """The entry and the value of restart point i (below view.restarts), or NULL."""
+    cdef const char* restart = view.restarts_at + <size_t>i * RESTART_BYTES
+    cdef uint32_t offset = load32(restart), value_offset = load32(restart + 4)
+    if (
+        offset >= <size_t>(view.values - view.entries)
+        or value_offset > <size_t>(view.values_end - view.values)
+    ):
         return NULL
-    return view.at + offset
+    value[0] = view.values + value_offset
+    return view.entries + offset
 
 
 cdef inline int order(const char* a, uint32_t a_bytes,
@@ -101,29 +119,30 @@ cdef inline int order(const char* a, uint32_t a_bytes,
     return (a_bytes > b_bytes) - (a_bytes < b_bytes)
 
 
-cdef const char* last_restart_before(const BlockView* view, const char* key,
-                                     uint32_t key_bytes) noexcept nogil:
-    """The last restart point whose key is <= `key`, else the first of all; NULL when damaged."""
+cdef const char* last_restart_before(const BlockView* view, const char* key, uint32_t key_bytes,
+                                     const char** value) noexcept nogil:
+    """The last restart point whose key is <= `key`, else the first of all, and where its value
+    is; NULL when damaged."""
     cdef uint32_t low = 0, high = view.restarts, middle
     cdef StoredEntry e
     cdef const char* at
     while high - low > 1:
         middle = low + (high - low) // 2
-        at = restart_at(view, middle)
-        if at == NULL or read_entry(view, at, 0, &e) == NULL or e.shared != 0:
+        at = restart_at(view, middle, value)
+        if at == NULL or read_entry(view, at, value[0], 0, &e) == NULL or e.shared != 0:
             return NULL
         if order(e.key, e.key_bytes, key, key_bytes) <= 0:
             low = middle
         else:
             high = middle
-    return restart_at(view, low)
+    return restart_at(view, low, value)
 
 
 cdef inline void fill(const StoredEntry* e, const char* key, uint32_t key_bytes,
                       Entry* out) noexcept nogil:
     out.key = key
     out.key_bytes = key_bytes
-    out.value = e.key + e.key_bytes
+    out.value = e.value
     out.value_bytes = e.value_bytes
     out.hlc = e.hlc
     out.actor = e.actor
@@ -136,20 +155,22 @@ cdef int find_in_block(const BlockView* view, const char* key, uint32_t key_byte
                        Entry* out) noexcept nogil:
     """The entry of exactly this key: THERE, OVER or DAMAGED. `out.key` is the caller's own key."""
     cdef StoredEntry e
-    cdef const char* at = last_restart_before(view, key, key_bytes)
+    cdef const char* value
+    cdef const char* at = last_restart_before(view, key, key_bytes, &value)
     cdef uint64_t actor = 0
     cdef uint32_t matched = 0, length_before = 0, same, limit
     cdef bint first = True
     if at == NULL:
         return DAMAGED
-    while at < view.entries_end:
-        at = read_entry(view, at, actor, &e)
+    while at < view.values:
+        at = read_entry(view, at, value, actor, &e)
         if at == NULL or (first and (e.shared != 0 or e.flags & Flag.SAME_ACTOR)):
             return DAMAGED
         if e.shared > length_before:
             return DAMAGED
         first = False
         actor = e.actor
+        value += e.value_bytes
         length_before = e.shared + e.key_bytes
         if e.shared > matched:
             continue
@@ -176,21 +197,23 @@ cdef int next_in_block(BlockPlace* place, Entry* out) except -2 nogil:
     """The next entry, its key whole in place.key: THERE, OVER or DAMAGED; MemoryError."""
     cdef StoredEntry e
     cdef const char* at
-    if place.next >= place.view.entries_end:
+    if place.next >= place.view.values:
         return OVER
-    at = read_entry(&place.view, place.next, place.actor, &e)
+    at = read_entry(&place.view, place.next, place.next_value, place.actor, &e)
     if at == NULL or e.shared > place.key.used or (e.flags & Flag.KIND_MASK) == 0:
         return DAMAGED
     place.key.used = e.shared
     append(&place.key, e.key, e.key_bytes)
     place.actor = e.actor
     place.next = at
+    place.next_value = e.value + e.value_bytes
     fill(&e, place.key.at, <uint32_t>place.key.used, out)
     return THERE
 
 
 cdef int first_in_block(BlockPlace* place, Entry* out) except -2 nogil:
-    place.next = place.view.at
+    place.next = place.view.entries
+    place.next_value = place.view.values
     place.key.used = 0
     place.actor = 0
     return next_in_block(place, out)
@@ -200,7 +223,7 @@ cdef int seek_in_block(BlockPlace* place, const char* key, uint32_t key_bytes,
                        Entry* out) except -2 nogil:
     """The first entry with a key >= `key`."""
     cdef int step
-    place.next = last_restart_before(&place.view, key, key_bytes)
+    place.next = last_restart_before(&place.view, key, key_bytes, &place.next_value)
     if place.next == NULL:
         return DAMAGED
     place.key.used = 0

@@ -1,11 +1,13 @@
 """The block cache: decompressed blocks by (table number, offset), within a budget of bytes.
 
-Replacement is a clock with counts (GCLOCK). Every block has a seat on a round face and a number of
-turns that it survives; the hand goes around, takes one from each number, and evicts who has none.
-A hit only raises that number: no list is relinked, so a hit costs a hash probe and a store. Data
-blocks come in with 0 turns and rise to 2 when they are used again, so a scan that touches each
-block once cannot push out what is in steady use. Segment metas come in with 3: a lookup without
-its meta costs two reads where one would do.
+Replacement is a clock with counts (GCLOCK). Every block has a number of turns that it survives; a
+hand goes around, takes one from each number, and evicts who has none. A hit only raises that
+number: no list is relinked. Data blocks come in with 0 turns and rise to 2 when they are used
+again, so a scan that touches each block once cannot push out what is in steady use. Segment metas
+come in with 3: a lookup without its meta costs two reads where one would do.
+
+The hash table is the clock's face, and a slot holds all that a hit needs, in one cache line: a
+point read among blocks that lie all over memory is paid for in cache misses and little else.
 
 A table number is never used twice, so a dropped table's blocks need not be looked for: nobody asks
 for them any more and the hand gets to them.
@@ -20,12 +22,27 @@ Used on the event-loop thread only; there are no locks.
 
 import zstandard
 
-from libc.stdlib cimport calloc, free
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+cdef extern from "stdlib.h":
+    void* aligned_alloc(size_t alignment, size_t size)
 
 cdef enum:
-    BLOCK_OVERHEAD = 160       # Block object, owner's header, two slots, seat
+    SLOTS_MIN = 1024
+    BLOCK_OVERHEAD = 256       # slots at 3/8 to 3/4 full, Block object, the owner's header
     TURNS_DATA_MAX = 2
     TURNS_META = 3
+
+
+cdef CacheSlot* make_slots(uint64_t count) except NULL:
+    cdef size_t size = count * sizeof(CacheSlot)
+    cdef CacheSlot* slots = <CacheSlot*>aligned_alloc(64, size)
+    if slots == NULL:
+        raise MemoryError
+    memset(slots, 0, size)
+    return slots
 
 
 cdef class BlockCache:
@@ -33,21 +50,22 @@ cdef class BlockCache:
 
     def __cinit__(self, budget_bytes):
         self.budget_bytes = budget_bytes
-        self._mask = 1023
-        self._slots = <CacheSlot*>calloc(1024, sizeof(CacheSlot))
-        if self._slots == NULL:
-            raise MemoryError
         self.decompressor = zstandard.ZstdDecompressor()
-        self._seats = []
+        self._slots = make_slots(SLOTS_MIN)
+        self._mask = SLOTS_MIN - 1
         self._retired = []
         self._damaged = {}
-        self._hand = 0
 
     def __dealloc__(self):
-        free(self._slots)
+        cdef uint64_t i
+        if self._slots != NULL:
+            for i in range(self._mask + 1):
+                if self._slots[i].number:
+                    Py_DECREF(<Block>self._slots[i].block)
+            free(self._slots)
 
     def __len__(self):
-        return len(self._seats)
+        return self.blocks
 
     cdef inline uint64_t _home(self, uint64_t number, uint64_t offset) noexcept:
         cdef uint64_t mixed = (number * <uint64_t>0x9E3779B97F4A7C15) ^ offset
@@ -63,66 +81,64 @@ cdef class BlockCache:
             i = (i + 1) & self._mask
         return &self._slots[i]
 
-    cdef Block get(self, uint64_t number, uint64_t offset):
-        """The block, or None."""
+    cdef CacheSlot* touch(self, uint64_t number, uint64_t offset) noexcept:
+        """A hit: the slot, valid until the next put(), while its bytes stay until release().
+        NULL for a miss."""
         cdef CacheSlot* slot = self._find(number, offset)
-        cdef Block block
         if slot.number == 0:
             self.misses += 1
-            return None
+            return NULL
         self.hits += 1
-        block = <Block>(<list>self._seats)[slot.seat]
-        if block.is_meta:
-            block.touched = TURNS_META
-        elif block.touched < TURNS_DATA_MAX:
-            block.touched += 1
-        return block
+        if slot.is_meta:
+            slot.touched = TURNS_META
+        elif slot.touched < TURNS_DATA_MAX:
+            slot.touched += 1
+        return slot
 
     cdef int put(self, uint64_t number, uint64_t offset, Block block, bint is_meta) except -1:
         """Takes a block in, and evicts others for it. A block that is there already stays."""
         cdef CacheSlot* slot = self._find(number, offset)
         if slot.number:
             return 0
-        block.number = number
-        block.offset = offset
-        block.is_meta = is_meta
-        block.touched = TURNS_META if is_meta else 0
+        if (self.blocks + 1) * 4 > (self._mask + 1) * 3:
+            self._grow()
+            slot = self._find(number, offset)
+        Py_INCREF(block)
         slot.number = number
         slot.offset = offset
-        slot.seat = <uint32_t>len(self._seats)
-        self._seats.append(block)
+        slot.at = block.at
+        slot.block = <void*>block
+        slot.length = block.length
+        slot.is_meta = is_meta
+        slot.touched = TURNS_META if is_meta else 0
+        self.blocks += 1
         self.used_bytes += block.length + BLOCK_OVERHEAD
-        if <uint64_t>len(self._seats) * 2 > self._mask:
-            self._grow()
         if self.used_bytes > self.budget_bytes:
-            self._shrink()
+            self._shrink(block)
         return 0
 
-    cdef int _shrink(self) except -1:
-        """Moves the hand until the budget is kept. The newest block stays: its reader is
-        waiting."""
-        cdef Block block
-        cdef Py_ssize_t count
-        while self.used_bytes > self.budget_bytes and len(self._seats) > 1:
-            count = len(self._seats) - 1
-            if self._hand >= count:
-                self._hand = 0
-            block = <Block>self._seats[self._hand]
-            if block.touched:
-                block.touched -= 1
+    cdef int _shrink(self, Block newest) except -1:
+        """Moves the hand until the budget is kept. `newest` stays: its reader is waiting."""
+        cdef CacheSlot* slot
+        while self.used_bytes > self.budget_bytes and self.blocks > 1:
+            self._hand &= self._mask
+            slot = &self._slots[self._hand]
+            if slot.number == 0 or slot.block == <void*>newest:
+                self._hand += 1
+            elif slot.touched:
+                slot.touched -= 1
                 self._hand += 1
             else:
-                self._remove(self._hand)
+                self._evict(self._hand)
         return 0
 
-    cdef int _remove(self, Py_ssize_t seat) except -1:
-        """Evicts the block in the seat. The next to last takes it, so that the last stays last."""
-        cdef list seats = self._seats
-        cdef Block gone = <Block>seats[seat], moved
-        cdef CacheSlot* slot = self._find(gone.number, gone.offset)
-        cdef uint64_t hole = slot - self._slots, i, home
-        # Close the gap in the probe sequence: who would rather sit in the hole moves there.
-        i = hole
+    cdef int _evict(self, uint64_t hole) except -1:
+        """Empties a slot and closes the gap in the probe sequence: who would rather sit there
+        moves there. So the hand must look at the same slot once more."""
+        cdef Block gone = <Block>self._slots[hole].block
+        cdef uint64_t i = hole, home
+        self._retired.append(gone)
+        Py_DECREF(gone)
         while True:
             i = (i + 1) & self._mask
             if self._slots[i].number == 0:
@@ -132,26 +148,16 @@ cdef class BlockCache:
                 self._slots[hole] = self._slots[i]
                 hole = i
         self._slots[hole].number = 0
-        moved = <Block>seats[len(seats) - 2]
-        if moved is not gone:
-            seats[seat] = moved
-            self._find(moved.number, moved.offset).seat = <uint32_t>seat
-        moved = <Block>seats.pop()
-        seats[len(seats) - 1] = moved
-        self._find(moved.number, moved.offset).seat = <uint32_t>(len(seats) - 1)
+        self.blocks -= 1
         self.used_bytes -= gone.length + BLOCK_OVERHEAD
         self.retired_bytes += gone.length + BLOCK_OVERHEAD
         self.evictions += 1
-        self._retired.append(gone)
         return 0
 
     cdef int _grow(self) except -1:
         cdef CacheSlot* old = self._slots
         cdef uint64_t size = self._mask + 1, i
-        cdef CacheSlot* fresh = <CacheSlot*>calloc(size * 2, sizeof(CacheSlot))
-        if fresh == NULL:
-            raise MemoryError
-        self._slots = fresh
+        self._slots = make_slots(size * 2)
         self._mask = size * 2 - 1
         for i in range(size):
             if old[i].number:
@@ -184,7 +190,7 @@ cdef class BlockCache:
             "budget_bytes": self.budget_bytes,
             "used_bytes": self.used_bytes,
             "retired_bytes": self.retired_bytes,
-            "blocks": len(self._seats),
+            "blocks": self.blocks,
             "hits": self.hits,
             "misses": self.misses,
             "evictions": self.evictions,

@@ -1,5 +1,5 @@
 from engine.block cimport Block
-from engine.cache cimport BlockCache
+from engine.cache cimport BlockCache, CacheSlot
 from engine.disk cimport File
 from engine.entry cimport Entry
 from engine.loads cimport Loads
@@ -23,7 +23,11 @@ cdef class Table:
     cdef uint32_t _least_bytes, _greatest_bytes
     cdef int lookup(self, const char* key, uint32_t key_bytes, uint64_t hash, Entry* out,
                     Loads loads) except -1
+    cdef bint lend(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads,
+                   const char** at, uint32_t* size) except -1
     cdef Block fetch(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads)
+    cdef CacheSlot* _touch(self, uint64_t offset, bint is_meta) except? NULL
+    cdef Block _miss(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads)
     cdef Block read(self, File file, object decompressor, uint64_t offset, uint32_t length,
                     bint is_meta)
     cdef bint may_span(self, const char* key, uint32_t key_bytes) noexcept nogil

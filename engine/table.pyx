@@ -16,6 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from engine.block cimport open_block
 from engine.block_reader cimport DAMAGED, THERE, BlockView, find_in_block, open_view
 from engine.bloom cimport bloom_may_hold
+from engine.cache cimport CacheSlot
 from engine.entry cimport Entry, Lookup
 from engine.loads cimport open_meta_block, read_now
 from engine.murmur cimport key_hash
@@ -48,35 +49,35 @@ cdef class Table:
         """ABSENT, FOUND (`out` borrows from the cache) or NEEDS_DISK (noted in `loads`).
 
         `hash` is engine/murmur's key_hash. With `loads` None it waits for the disk. DamagedFile."""
-        cdef Block block
         cdef MetaView meta
         cdef BlockView view
-        cdef uint32_t i
+        cdef const char* at
+        cdef uint64_t offset
+        cdef uint32_t i, size
         cdef int found
         if not self.may_span(key, key_bytes):
             return Lookup.ABSENT
         i = find_in_index(&self.top, key, key_bytes)
         if i >= self.top.count:
             return Lookup.ABSENT
-        block = self.fetch(load64(self.top.offsets + <size_t>i * 8),
-                           load32(self.top.lengths + <size_t>i * 4), True, loads)
-        if block is None:
+        if not self.lend(load64(self.top.offsets + <size_t>i * 8),
+                         load32(self.top.lengths + <size_t>i * 4), True, loads, &at, &size):
             return Lookup.NEEDS_DISK
-        open_meta(block.at, &meta)
+        open_meta(at, &meta)
         if not bloom_may_hold(meta.filter, meta.lines, meta.probes, hash):
             return Lookup.ABSENT
         i = find_in_index(&meta.index, key, key_bytes)
         if i >= meta.index.count:
             return Lookup.ABSENT
-        block = self.fetch(load64(meta.index.offsets + <size_t>i * 8),
-                           load32(meta.index.lengths + <size_t>i * 4), False, loads)
-        if block is None:
+        offset = load64(meta.index.offsets + <size_t>i * 8)
+        if not self.lend(offset, load32(meta.index.lengths + <size_t>i * 4), False, loads, &at,
+                         &size):
             return Lookup.NEEDS_DISK
-        found = open_view(block.at, block.length, &view)
+        found = open_view(at, size, &view)
         if found == THERE:
             found = find_in_block(&view, key, key_bytes, out)
         if found == DAMAGED:
-            raise DamagedFile(self.path, block.offset, "a block's entries are inconsistent")
+            raise DamagedFile(self.path, offset, "a block's entries are inconsistent")
         return Lookup.FOUND if found == THERE else Lookup.ABSENT
 
     cdef bint may_span(self, const char* key, uint32_t key_bytes) noexcept nogil:
@@ -87,14 +88,39 @@ cdef class Table:
         order = memcmp(key, self._least, min(key_bytes, self._least_bytes))
         return order > 0 or (order == 0 and key_bytes >= self._least_bytes)
 
+    cdef bint lend(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads,
+                   const char** at, uint32_t* size) except -1:
+        """The bytes of a block, as fetch() finds them, or False. They stay until
+        cache.release()."""
+        cdef CacheSlot* slot = self._touch(offset, is_meta)
+        cdef Block block
+        if slot != NULL:
+            at[0] = slot.at
+            size[0] = slot.length
+            return True
+        block = self._miss(offset, length, is_meta, loads)
+        if block is None:
+            return False
+        at[0] = block.at
+        size[0] = block.length
+        return True
+
     cdef Block fetch(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads):
         """A block from the cache, else from the page cache; None when it is in neither. With
         `loads` the missing block is noted there; without, it is waited for."""
-        cdef Block block = self.cache.get(self.number, offset)
-        if block is not None:
-            if block.is_meta != is_meta:
-                raise DamagedFile(self.path, offset, "a block is named as data and as meta")
-            return block
+        cdef CacheSlot* slot = self._touch(offset, is_meta)
+        if slot != NULL:
+            return <Block>slot.block
+        return self._miss(offset, length, is_meta, loads)
+
+    cdef CacheSlot* _touch(self, uint64_t offset, bint is_meta) except? NULL:
+        cdef CacheSlot* slot = self.cache.touch(self.number, offset)
+        if slot != NULL and slot.is_meta != is_meta:
+            raise DamagedFile(self.path, offset, "a block is named as data and as meta")
+        return slot
+
+    cdef Block _miss(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads):
+        cdef Block block
         if self.file is None:
             raise ValueError(f"{self.path} was closed")
         reason = self.cache.take_damage(self.number, offset)

@@ -94,7 +94,7 @@ cdef class TableWriter:
 
     cdef uint64_t size(self) noexcept nogil:
         """About how long the file is so far, with what is still in memory (raw)."""
-        return self.bytes_written + self._blocks.raw.used
+        return self.bytes_written + self._blocks.raw.used + self._blocks.size()
 
     cdef inline bint _follows(self, const Entry* e) noexcept nogil:
         cdef size_t before = self._blocks.last_key.used
@@ -123,10 +123,10 @@ cdef class TableWriter:
 
     cdef int _cut_block(self) except -1 nogil:
         cdef uint64_t[2] piece
-        piece[0] = self._blocks.start
+        piece[0] = self._blocks.raw.used
         note_key(&self._index, self._blocks.last_key.at, self._blocks.last_key.used)
         self._blocks.cut()
-        piece[1] = self._blocks.start - piece[0]
+        piece[1] = self._blocks.raw.used - piece[0]
         append(&self._cuts, piece, 16)
         return 0
 
@@ -154,7 +154,7 @@ cdef class TableWriter:
         self._segments += 1
         clear_draft(&self._index)
         self._cuts.used = self._hashes.used = 0
-        self._blocks.raw.used = self._blocks.start = 0
+        self._blocks.raw.used = 0
         return 0
 
     cdef list _compress(self, uint32_t count):

@@ -10,7 +10,7 @@ from functools import partial
 
 from resp_kv.commands.help import help_command
 from resp_kv.commands.introspection import every_row
-from resp_kv.commands.parsing import integer, integer_or_none
+from resp_kv.commands.parsing import integer
 from resp_kv.commands.table import COMMANDS, arg, command, container
 from resp_kv.errors import CommandError
 from resp_kv.resp.values import OK
@@ -96,8 +96,8 @@ def password_hash(client):
 @open_command("acl|genpass", arity=-2, args=[arg("bits", "integer", flags=["optional"])],
               summary="Random hexadecimal digits, 256 bits unless told.")
 def genpass(client, args):
-    bits = 256 if len(args) == 2 else integer_or_none(args[2])
-    if bits is None or not 0 < bits <= GENPASS_BITS_MAX:
+    bits = 256 if len(args) == 2 else integer(args[2])
+    if not 0 < bits <= GENPASS_BITS_MAX:
         raise CommandError(BAD_BITS)
     digits = (bits + 3) // 4
     return secrets.token_hex((digits + 1) // 2)[:digits]

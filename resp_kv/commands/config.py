@@ -5,7 +5,7 @@ from functools import partial
 from resp_kv.commands.help import help_command
 from resp_kv.commands.introspection import every_row
 from resp_kv.commands.table import arg, command, container
-from resp_kv.errors import CommandError
+from resp_kv.errors import SyntaxFault
 from resp_kv.resp.values import OK
 
 container("config", group="server", since="2.0.0", complexity="Depends on subcommand.",
@@ -39,7 +39,7 @@ def config_get(client, args):
 )
 def config_set(client, args):
     if len(args) % 2:
-        raise CommandError("ERR wrong number of arguments for 'config|set' command")
+        raise SyntaxFault()
     client.node.config.set(list(zip(args[2::2], args[3::2], strict=True)))
     return OK
 

@@ -217,7 +217,14 @@ def keyspace(node):
 
 
 def engine(node):
-    return list(node.host.engine_stats().items())
+    """What the engine counts; `levels` as tables:bytes of each level."""
+    return [(name, shown(value)) for name, value in node.host.engine_stats().items()]
+
+
+def shown(value):
+    if isinstance(value, list):
+        return ",".join(f"{tables}:{size}" for tables, size in value)
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def loop(node):

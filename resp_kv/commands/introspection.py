@@ -4,11 +4,11 @@ from functools import partial
 
 from resp_kv.commands.command_docs import documentation
 from resp_kv.commands.help import help_command
-from resp_kv.commands.key_access import specs_of
+from resp_kv.commands.key_access import flags_in, specs_of
 from resp_kv.commands.pattern import matches
 from resp_kv.commands.table import COMMANDS, arg, command
 from resp_kv.errors import CommandError, SyntaxFault
-from resp_kv.resp.values import NULL_ARRAY, SetOf, Simple
+from resp_kv.resp.values import SetOf, Simple
 
 command_command = partial(command, group="server", flags="loading stale",
                           acl_categories=("@slow", "@connection"))
@@ -43,7 +43,7 @@ def command_info(client, args):
     if len(args) == 2:
         return every_command(client, args)
     rows = [row_named(name) for name in args[2:]]
-    return [NULL_ARRAY if row is None else described(row) for row in rows]
+    return [None if row is None else described(row) for row in rows]
 
 
 def row_named(name):
@@ -89,7 +89,7 @@ def command_docs(client, args):
 )
 def command_list(client, args):
     wanted = name_filter(args[2:]) if len(args) > 2 else (lambda row: True)
-    return SetOf([row.name for row in every_row(client.node.commands) if wanted(row)])
+    return [row.name for row in every_row(client.node.commands) if wanted(row)]
 
 
 def every_row(commands):
@@ -134,7 +134,7 @@ def getkeys(client, args):
 )
 def getkeysandflags(client, args):
     words = args[2:]
-    return [[key, statuses(spec.flags)]
+    return [[key, statuses(flags_in(spec, words))]
             for spec in specs_in(words) for key in spec.keys_of(words)]
 
 

@@ -36,6 +36,8 @@ READ = ("RO", "access")
 LOOK = ("RO",)
 SOURCE, TARGET = ("RW", "access", "delete"), ("OW", "update")
 
+VARIABLE = ("RW", "access", "update", "variable_flags")
+
 SEVERAL = {
     "bitop": (KeySpec(TARGET, 2, 2, 1), KeySpec(READ, 3, -1, 1)),
     "copy": (KeySpec(READ, 1, 1, 1), KeySpec(TARGET, 2, 2, 1)),
@@ -50,7 +52,7 @@ ONE = {
     **dict.fromkeys(("msetnx", "setnx"), ("OW", "insert")),
     **dict.fromkeys(("expire", "expireat", "pexpire", "pexpireat", "persist", "setrange"),
                     ("RW", "update")),
-    **dict.fromkeys(("set", "bitfield"), ("RW", "access", "update", "variable_flags")),
+    **dict.fromkeys(("set", "bitfield"), VARIABLE),
     "append": ("RW", "insert"),
     "getdel": ("RW", "access", "delete"),
     "move": ("RW", "access", "update"),
@@ -65,3 +67,13 @@ def specs_of(row):
         return SEVERAL[row.name]
     flags = ONE.get(row.name) or (("RW", "access", "update") if row.is_write else READ)
     return (KeySpec(flags, row.first_key, row.last_key, row.key_step),)
+
+
+def flags_in(spec, words):
+    """The flags of a specification in one whole command: SET and BITFIELD depend on the options."""
+    if spec.flags is not VARIABLE:
+        return spec.flags
+    options = {word.upper() for word in words[2:]}
+    if words[0].upper() == b"SET":
+        return ("RW", "access", "update") if b"GET" in options else TARGET
+    return ("RW", "access", "update") if options & {b"SET", b"INCRBY"} else READ

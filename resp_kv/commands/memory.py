@@ -3,6 +3,7 @@
 from functools import partial
 
 from resp_kv.commands.help import help_command
+from resp_kv.commands.info_text import engine as engine_fields
 from resp_kv.commands.info_text import memory as memory_fields
 from resp_kv.commands.parsing import integer
 from resp_kv.commands.table import arg, command, container
@@ -58,7 +59,7 @@ def memory_stats(client, args):
         "allocator-fragmentation.ratio": 1.0, "allocator-fragmentation.bytes": 0,
         "allocator-rss.ratio": 1.0, "allocator-rss.bytes": 0, "rss-overhead.ratio": 1.0,
         "rss-overhead.bytes": 0, "fragmentation": 1.0, "fragmentation.bytes": 0,
-        **{f"engine.{name}": value for name, value in client.node.host.engine_stats().items()},
+        **{f"engine.{name}": value for name, value in engine_fields(client.node)},
     }
 
 

@@ -273,7 +273,11 @@ cdef class Connection:
             if row.no_multi:
                 row.rejected_calls += 1
                 raise CommandError("ERR Command not allowed inside a transaction")
-            self.current_transaction.queued.append((row, args))
+            self.current_transaction.queue(row, args)
+            if self.current_transaction.bytes > self.traffic.query_bytes_max:
+                self.closing = True
+                raise CommandError("ERR the queued commands reach the client query buffer limit "
+                                   "(directive client-query-buffer-limit), closing the connection")
             return 1
         if self.traffic.paused == ALL_PAUSED or (
                 self.traffic.paused == WRITES_PAUSED and self.would_write(row)):
@@ -511,7 +515,7 @@ cdef class Connection:
     def multi_bytes(self):
         if self.current_transaction is None:
             return 0
-        return sum(len(arg) for _, args in self.current_transaction.queued for arg in args)
+        return self.current_transaction.bytes
 
     # -- without a socket (tests) -------------------------------------------------------------
 

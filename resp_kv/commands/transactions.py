@@ -17,21 +17,31 @@ from cluster.errors import NeedsDisk
 from resp_kv.commands.parsing import integer_or_none
 from resp_kv.commands.table import arg, command
 from resp_kv.errors import CommandError
-from resp_kv.resp.values import NULL_ARRAY, OK
+from resp_kv.resp.values import NO_REPLY, NULL_ARRAY, OK
 
 log = logging.getLogger("resp_kv.transactions")
 
 transaction_command = partial(command, group="transactions")
 
+ARGUMENT_OVERHEAD_BYTES = 48
+
 
 class Transaction:
-    """`queued`: [(row, args), ...]. `broken`: a command could not be queued, EXEC must refuse."""
+    """`queued`: [(row, args), ...]. `broken`: a command could not be queued, EXEC must refuse.
 
-    __slots__ = ("queued", "broken")
+    `bytes` is the memory of the queue, about; client-query-buffer-limit is its maximum.
+    """
+
+    __slots__ = ("queued", "broken", "bytes")
 
     def __init__(self):
         self.queued = []
         self.broken = False
+        self.bytes = 0
+
+    def queue(self, row, args):
+        self.queued.append((row, args))
+        self.bytes += sum(map(len, args)) + ARGUMENT_OVERHEAD_BYTES * len(args)
 
 
 @transaction_command(
@@ -170,7 +180,8 @@ def run(client, queued):
 def run_one(client, row, args):
     """The reply of one command, an error included: whatever happens, the next ones follow."""
     try:
-        return client.call(row, args)
+        reply = client.call(row, args)
+        return OK if reply is NO_REPLY else reply       # the array must have one reply for each
     except Exception:
         log.exception("command %s failed inside EXEC", row.name)
         return CommandError(

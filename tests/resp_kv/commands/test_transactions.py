@@ -168,3 +168,20 @@ def test_a_bug_in_one_command_does_not_leave_it_half_run(rig, monkeypatch):
 def test_reads_are_asynchronous_again_afterwards(rig):
     run_all(rig, "MULTI", "GET a", "EXEC")
     assert rig.client.connection.keyspace.synchronous is False
+
+
+def test_a_command_without_reply_keeps_its_place(rig):
+    assert run_all(rig, "MULTI", "CLIENT REPLY OFF", "PING", "CLIENT REPLY ON", "EXEC")[-1] == [
+        b"OK", b"PONG", b"OK"]
+
+
+def test_the_queue_has_a_limit(rig):
+    rig.run("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+    rig.run("MULTI")
+    replies = b"".join(rig.send("SET", "a", "x" * 9000) for _ in range(130))
+    queued, _, refusal = replies.partition(b"-")
+    assert queued == b"+QUEUED\r\n" * 114
+    assert refusal == (b"ERR the queued commands reach the client query buffer limit (directive "
+                       b"client-query-buffer-limit), closing the connection\r\n")
+    assert rig.client.connection.closing
+    assert rig.new_client().run("GET", "a") is None

@@ -199,3 +199,10 @@ cdef int _decompress(object decompressor, File file, list found, list group) exc
                 file.path, block.offset, "a block's Zstandard frame has another size"
             )
     return 0
+
+
+def read_stored(bytes stored, path, uint64_t offset):
+    """The raw bytes of one stored block, for tools and tests. DamagedFile."""
+    cdef File file = File.__new__(File)
+    file.path = str(path)
+    return bytes(open_block(zstandard.ZstdDecompressor(), stored, file, offset))

@@ -14,9 +14,9 @@ the key is absent. Only where both numbers are equal must bytes be compared, and
 
 from engine.block cimport BLOCK_BYTES_MAX
 from engine.block_writer cimport HEADER_BYTES, RESTART_BYTES
-from engine.buffer cimport append
+from engine.buffer cimport append, discard
 from engine.varint cimport load32, load64, read_varint, unzigzag
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memset
 
 
 cdef int open_view(const char* at, size_t size, BlockView* view) noexcept nogil:
@@ -232,3 +232,72 @@ cdef int seek_in_block(BlockPlace* place, const char* key, uint32_t key_bytes,
         step = next_in_block(place, out)
         if step != THERE or order(out.key, out.key_bytes, key, key_bytes) >= 0:
             return step
+
+
+# For Python: `resp-kv dump`, `resp-kv check` and tests.
+
+def read_block(bytes raw):
+    """All entries of a raw block, as (key, kind, value, hlc, actor, deadline_ms, annotation).
+
+    ValueError when the bytes are no block, its keys do not ascend, or its restart points are wrong."""
+    cdef BlockPlace place
+    cdef Entry e
+    cdef int step
+    cdef list found = []
+    memset(&place, 0, sizeof(BlockPlace))
+    if open_view(raw, len(raw), &place.view) == DAMAGED:
+        raise ValueError("the header of a block is wrong")
+    try:
+        step = first_in_block(&place, &e)
+        while step == THERE:
+            found.append((e.key[:e.key_bytes], e.kind, e.value[:e.value_bytes], e.hlc, e.actor,
+                          e.deadline_ms, e.annotation))
+            step = next_in_block(&place, &e)
+        if step == DAMAGED:
+            raise ValueError(f"entry {len(found)} of a block is inconsistent")
+        for one, other in zip(found, found[1:]):
+            if one[0] >= other[0]:
+                raise ValueError(f"key {other[0]!r} does not follow {one[0]!r}")
+        if place.next_value != place.view.values_end or load32(<const char*>raw + 12) != len(found):
+            raise ValueError("a block holds more than its entries")
+        for entry in found:
+            if find_key(raw, entry[0]) != entry:
+                raise ValueError(f"key {entry[0]!r} is there, but cannot be found")
+    finally:
+        discard(&place.key)
+    return found
+
+
+def find_key(bytes raw, bytes key):
+    """The entry of that key in a raw block, or None. ValueError when it is no block."""
+    cdef BlockView view
+    cdef Entry e
+    cdef int step = open_view(raw, len(raw), &view)
+    if step == THERE:
+        step = find_in_block(&view, key, <uint32_t>len(key), &e)
+    if step == DAMAGED:
+        raise ValueError("a block is inconsistent")
+    if step == OVER:
+        return None
+    return key, e.kind, e.value[:e.value_bytes], e.hlc, e.actor, e.deadline_ms, e.annotation
+
+
+def seek_keys(bytes raw, bytes start):
+    """The keys of a raw block from `start` on."""
+    cdef BlockPlace place
+    cdef Entry e
+    cdef int step
+    cdef list found = []
+    memset(&place, 0, sizeof(BlockPlace))
+    if open_view(raw, len(raw), &place.view) == DAMAGED:
+        raise ValueError("the header of a block is wrong")
+    try:
+        step = seek_in_block(&place, start, <uint32_t>len(start), &e)
+        while step == THERE:
+            found.append(e.key[:e.key_bytes])
+            step = next_in_block(&place, &e)
+        if step == DAMAGED:
+            raise ValueError("a block is inconsistent")
+    finally:
+        discard(&place.key)
+    return found

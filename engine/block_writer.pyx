@@ -31,6 +31,7 @@ compressor at once (engine/table_writer).
 """
 
 from engine.buffer cimport append, discard, reserve
+from engine.entry cimport PUT, Entry
 from engine.varint cimport store32, store64, write_varint, zigzag
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
@@ -115,3 +116,27 @@ cdef class BlockWriter:
         self.stored.used = self.restarts.used = self.values.used = 0
         self.entries = 0
         return 0
+
+    # For Python: tests.
+
+    def append(self, bytes key, int kind=PUT, bytes value=b"", *, hlc=0, actor=0, deadline_ms=0,
+               annotation=0):
+        cdef Entry e
+        e.key = key
+        e.key_bytes = <uint32_t>len(key)
+        e.kind = kind
+        e.value = value
+        e.value_bytes = <uint32_t>len(value)
+        e.hlc = hlc
+        e.actor = actor
+        e.deadline_ms = deadline_ms
+        e.annotation = annotation
+        self.add(&e)
+
+    def finish(self):
+        """The raw bytes of the block."""
+        cdef bytes block
+        self.cut()
+        block = self.raw.at[:self.raw.used]
+        self.raw.used = 0
+        return block

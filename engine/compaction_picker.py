@@ -45,8 +45,7 @@ class Choice:
 
     @property
     def is_move(self):
-        """One table with nothing below it: it could go down by an edit alone. Compaction rewrites
-        it all the same; an engine may do better."""
+        """One table with nothing below it: it goes down by an edit alone."""
         return len(self.tables) == 1 and 0 < self.level < self.target and self.reason == "size"
 
 

@@ -21,8 +21,9 @@ it and check nothing.
 """
 
 from engine.block cimport BLOCK_BYTES_MAX, TRAILER_BYTES
-from engine.bloom cimport LINE_BYTES, PROBES_MAX
+from engine.bloom cimport LINE_BYTES, PROBES_MAX, bloom_may_hold
 from engine.buffer cimport append, discard
+from engine.murmur cimport key_hash
 from engine.varint cimport load32, load64
 from libc.string cimport memcmp
 
@@ -146,3 +147,43 @@ cdef uint32_t find_in_index(const IndexView* view, const char* key,
         else:
             high = middle
     return low
+
+
+# For Python: `resp-kv dump`, `resp-kv check` and tests.
+
+def read_index(bytes raw, uint64_t file_bytes):
+    """[(last key, offset, length), ...] of an index block. ValueError."""
+    cdef const char* reason = check_index(raw, len(raw), file_bytes)
+    cdef IndexView view
+    if reason != NULL:
+        raise ValueError(reason.decode())
+    open_index(raw, &view)
+    return listed(&view)
+
+
+def read_meta(bytes raw, uint64_t file_bytes):
+    """(lines of the filter, probes, its index) of a segment meta. ValueError."""
+    cdef const char* reason = check_meta(raw, len(raw), file_bytes)
+    cdef MetaView meta
+    if reason != NULL:
+        raise ValueError(reason.decode())
+    open_meta(raw, &meta)
+    return meta.lines, meta.probes, listed(&meta.index)
+
+
+def filter_holds(bytes raw, bytes key):
+    """Whether the filter of a segment meta that read_meta() took lets the key pass."""
+    cdef MetaView meta
+    open_meta(raw, &meta)
+    return bloom_may_hold(meta.filter, meta.lines, meta.probes, key_hash(key, <uint32_t>len(key)))
+
+
+cdef list listed(const IndexView* view):
+    cdef list places = []
+    cdef uint32_t begin = 0, end, i
+    for i in range(view.count):
+        end = load32(view.key_ends + <size_t>i * 4)
+        places.append((view.keys[begin:end], load64(view.offsets + <size_t>i * 8),
+                       load32(view.lengths + <size_t>i * 4)))
+        begin = end
+    return places

@@ -111,7 +111,7 @@ def bitcount(client, args):
         start, end = parsing.integer(args[2]), parsing.integer(args[3])
         in_bits = len(args) == 5 and _unit_is_bit(args[4])
     record = client.keyspace.get(args[1])
-    if record is None:
+    if record is None or parsing.crossed(start, end):
         return 0
     within = _bits_within(record.value, start, end, in_bits)
     return 0 if within is None else _cut(record.value, within)[0].bit_count()

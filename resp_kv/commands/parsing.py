@@ -60,14 +60,21 @@ def clamped_range(start, end, length):
 
     Gives (start, end) within the string, or None when nothing is left.
     """
-    if start < 0 and end < 0 and start > end:
-        return None
     if start < 0:
         start += length
     if end < 0:
         end += length
     start, end = max(start, 0), min(max(end, 0), length - 1)
     return (start, end) if start <= end else None
+
+
+def crossed(start, end):
+    """Whether both count from the end and stand the wrong way round.
+
+    GETRANGE and BITCOUNT then find nothing, also where clamping would leave the first unit of a
+    short string; BITPOS does not ask.
+    """
+    return end < start < 0
 
 
 def deadline(client, text, *, seconds, absolute, name):

@@ -12,6 +12,7 @@ A copy may overlap its own output: distance 1 repeats one byte.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
 
 cdef uint64_t POLYNOMIAL = 0x95ac9329ac4bc9b5   # 0xad93d23594c935a9 with its bits reversed
 cdef uint64_t[256] CRC64
@@ -53,7 +54,7 @@ def lzf_decompressed(bytes text, Py_ssize_t size):
             count = start + 1
             if at + count > end or filled + count > size:
                 return None
-            target[filled:filled + count] = source[at:at + count]
+            memcpy(target + filled, source + at, count)
             at += count
             filled += count
             continue

@@ -134,16 +134,17 @@ def randomkey(client, args):
     keys it is exactly uniform, because all of them are looked at. One started walk keeps its
     position however often it pauses for the disk.
     """
-    start, found, wrapped = random.randrange(CURSORS), [], False
+    start, found, rounds = random.randrange(CURSORS), {}, 0
     for page in _pages(client.keyspace, start, RANDOM_CHOICE_KEYS):
         if page is not None:
             cursor, names = page
-            found += names
-            wrapped = wrapped or cursor == 0
-            if len(found) >= RANDOM_CHOICE_KEYS or (wrapped and cursor >= start):
+            found.update(dict.fromkeys(names))
+            rounds += cursor == 0
+            all_seen = rounds == 2 or (rounds == 1 and cursor >= start)
+            if len(found) >= RANDOM_CHOICE_KEYS or all_seen:
                 break
         yield
-    return random.choice(found) if found else None
+    return random.choice(list(found)) if found else None
 
 
 @walking_command(

@@ -258,7 +258,7 @@ def mset(client, args):
 def msetnx(client, args):
     pairs = _pairs(client, args, "msetnx")
     client.keyspace.need(args[1::2])
-    if any([client.keyspace.exists(key) for key, _ in pairs]):
+    if any(client.keyspace.exists(key) for key, _ in pairs):
         return 0
     _put_all(client, pairs)
     return 1
@@ -335,7 +335,7 @@ def setrange(client, args):
 def getrange(client, args):
     start, end = parsing.integer(args[2]), parsing.integer(args[3])
     record = client.keyspace.get(args[1])
-    if record is None:
+    if record is None or parsing.crossed(start, end):
         return b""
     within = parsing.clamped_range(start, end, len(record.value))
     return b"" if within is None else record.value[within[0]:within[1] + 1]

@@ -19,6 +19,24 @@ cdef extern from "sys/mman.h" nogil:
 cdef size_t HUGE_PAGE = 2 << 20
 
 
+cdef void* map_memory(size_t size) noexcept nogil:
+    """NULL on failure. A huge page must be aligned to its size, so more is mapped and trimmed."""
+    cdef size_t wanted = size + HUGE_PAGE if size >= HUGE_PAGE else size
+    cdef char* at = <char*>mmap(NULL, wanted, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    cdef size_t skip
+    if <void*>at == MAP_FAILED:
+        return NULL
+    if wanted > size:
+        skip = (HUGE_PAGE - (<size_t>at & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1)
+        if skip:
+            munmap(at, skip)
+        munmap(at + skip + size, HUGE_PAGE - skip)
+        at += skip
+        madvise(at, size, MADV_HUGEPAGE)
+    return at
+
+
 cdef class Arena:
     """Pieces are aligned to 8 bytes. `chunk_bytes` is what is taken from the system at a time; a
     piece larger than half of that gets a mapping of its own."""
@@ -46,12 +64,9 @@ cdef class Arena:
         cdef Chunk* chunk
         if alone:
             size = (count + sizeof(Chunk) + 4095) & ~<size_t>4095
-        chunk = <Chunk*>mmap(NULL, size, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if <void*>chunk == MAP_FAILED:
+        chunk = <Chunk*>map_memory(size)
+        if chunk == NULL:
             raise MemoryError(f"no {size} bytes for the memtable")
-        if size >= HUGE_PAGE:
-            madvise(chunk, size, MADV_HUGEPAGE)
         chunk.previous = self.newest
         chunk.size = size
         self.newest = chunk

@@ -14,9 +14,9 @@ cdef class Engine:
     cdef int lookup(self, const char* key, uint32_t key_bytes, Entry* out) except -1
     cdef int put(self, const Entry* e) except -1
     cdef int put_range_delete(self, const Entry* e, int32_t offset, uint8_t byte) except -1
-    cdef int commit(self) except -1
-    cdef bint dirty(self) noexcept
-    cdef int write_room(self) except -1
+    cpdef int commit(self) except -1
+    cpdef bint dirty(self) noexcept
+    cpdef int write_room(self) except -1
     cdef public uint64_t written_position, synced_position
     cdef readonly uint64_t layout
     cdef readonly uint64_t greatest_hlc

@@ -23,7 +23,7 @@ from engine.entry cimport ABSENT, DELETE, FOUND, NEEDS_DISK, PUT, RANGE_DELETE, 
 from engine.memtable cimport Node, supersedes
 from engine.merged_view cimport merge_all
 from engine.murmur cimport key_hash
-from engine.record cimport make_record
+from engine.record cimport Record, make_record
 
 import engine.compaction_picker as picker
 from engine.checkpoint import write_checkpoint
@@ -186,10 +186,10 @@ cdef class Engine:
             self.greatest_hlc = e.hlc
         return 0
 
-    cdef bint dirty(self) noexcept:
+    cpdef bint dirty(self) noexcept:
         return self.log.dirty()
 
-    cdef int commit(self) except -1:
+    cpdef int commit(self) except -1:
         """Writes what is pending, without fsync. DiskFull: it stays pending, and the next commit
         tries again. What lookups have lent until now may go: call it once per turn of the loop."""
         if self.cache.retired_bytes:
@@ -212,7 +212,7 @@ cdef class Engine:
             self.try_seal()
         return 0
 
-    cdef int write_room(self) except -1:
+    cpdef int write_room(self) except -1:
         """1: write freely; 0: memory is full and the flush is behind, ask again after a step was
         finished. Raises WriteRefused."""
         cdef uint64_t used
@@ -510,6 +510,16 @@ cdef class Engine:
         self.commit()
         if sync:
             self.sync()
+
+    def put_record(self, Record record):
+        """A write with a dot of the caller's; commit it like any other."""
+        cdef Entry e
+        e.key, e.key_bytes = record.key, len(record.key)
+        e.value, e.value_bytes = record.value, len(record.value)
+        e.hlc, e.actor = record.hlc, record.actor
+        e.deadline_ms, e.annotation = record.deadline_ms, record.annotation
+        e.kind = record.kind
+        self.put(&e)
 
     def delete_range(self, start, end, hlc, actor, offset=-1, byte=0):
         """A range delete with a dot of the caller's; commit it like any other write."""

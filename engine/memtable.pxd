@@ -29,9 +29,8 @@ cdef struct Reference:
 
 
 cdef struct Run:
-    Run* previous
-    uint32_t room
-    uint32_t used
+    Run* older                 # full
+    uint64_t older_used        # its References
     # Reference[room] follows
 
 
@@ -52,7 +51,7 @@ cdef inline bint supersedes(const Entry* e, Write* write) noexcept nogil:
 cdef class Memtable:
     cdef Arena arena
     cdef Shard shards[256]
-    cdef Run** heads           # per first two key bytes
+    cdef uint64_t* heads       # per first two key bytes: the newest Run, its room and use
     cdef uint64_t filled[1024]         # one bit per head that is not NULL
     cdef uint64_t table_bytes  # memory of the shards and heads
     cdef readonly uint64_t count       # keys

@@ -2,7 +2,7 @@
 
     shards[hash >> 56] --> slots --> Node --> newest Write --> older Write --> ...
                                       ^  key    value            value
-    heads[first 2 key bytes] --> Run of References, newest run first
+    heads[first 2 key bytes] --> Run of References, the newest --> older Run --> ...
 
 Point reads and writes go through a hash table: open addressing, linear probing, 8 bytes per slot
 (16 bits of the hash beside a 48-bit pointer, so that a miss seldom touches a node). It is cut into 256
@@ -12,8 +12,10 @@ milliseconds when it doubles.
 Order costs nothing until somebody wants it. Each new node is appended to the unsorted array of its
 first two key bytes, which in the server are the slot number: a flush sorts many small arrays, a scan
 sorts only those it passes. Sorting works on a copy, never in place. The arrays grow by runs that are
-never moved or freed, so a thread may read them without the GIL while the loop appends: the writer fills a
-Reference before it raises `used`, the reader loads `used` first.
+never moved or freed, so a thread may read them without the GIL while the loop appends. A head is one
+word, Run* << 16 | log2 of its room << 8 | how many References it holds: the writer fills a Reference
+and then publishes the word, a reader loads the word first. (All older runs are full.) One word also
+because an append then touches no other line of memory than the new Reference's.
 
 Versions. A put with a newer dot overwrites the newest Write in place when the value fits and no
 snapshot can see it; otherwise it puts a new Write before it. `pinned_sequence` is the youngest open
@@ -28,6 +30,8 @@ says why not a skip list.
 
 from engine.cursor cimport Cursor
 from engine.entry cimport Entry
+from engine.murmur cimport key_hash
+from engine.record cimport Record, make_record
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort, realloc
 from libc.string cimport memcmp, memcpy, memmove
@@ -37,25 +41,25 @@ cdef extern from *:
     /* One writer, many readers: what was filled in before is visible to whoever sees the new value. */
     #define resp_kv_publish(at, value) __atomic_store_n((at), (value), __ATOMIC_RELEASE)
     #define resp_kv_observe(at) __atomic_load_n((at), __ATOMIC_ACQUIRE)
+    /* A node, its key and its first Write mostly fill two cache lines. */
+    #define resp_kv_prefetch(at) (__builtin_prefetch(at), __builtin_prefetch((char *)(at) + 64))
     #define resp_kv_lowest_bit(word) __builtin_ctzll(word)
     #define resp_kv_big_endian(word) __builtin_bswap64(word)
     """
     void publish_write "resp_kv_publish"(Write** at, Write* value) noexcept nogil
-    void publish_run "resp_kv_publish"(Run** at, Run* value) noexcept nogil
-    void publish_used "resp_kv_publish"(uint32_t* at, uint32_t value) noexcept nogil
     void publish_word "resp_kv_publish"(uint64_t* at, uint64_t value) noexcept nogil
     Write* observe_write "resp_kv_observe"(Write** at) noexcept nogil
-    Run* observe_run "resp_kv_observe"(Run** at) noexcept nogil
-    uint32_t observe_used "resp_kv_observe"(uint32_t* at) noexcept nogil
     uint64_t observe_word "resp_kv_observe"(uint64_t* at) noexcept nogil
+    void prefetch "resp_kv_prefetch"(void* at) noexcept nogil
     int lowest_bit "resp_kv_lowest_bit"(uint64_t word) noexcept nogil
     uint64_t big_endian "resp_kv_big_endian"(uint64_t word) noexcept nogil
 
 cdef enum:
     PREFIXES = 65536
     SHARD_SLOTS = 16           # a shard's first size
-    RUN_ROOM_FIRST = 4
-    RUN_ROOM_MAX = 64
+    RUN_ROOM_FIRST = 2         # log2: 4 References
+    RUN_ROOM_MAX = 6
+    PREFETCH = 8               # nodes that a cursor asks the processor for ahead
 cdef uint64_t POINTER = (<uint64_t>1 << 48) - 1
 cdef uint32_t ROOM_MAX = (1 << 24) - 1
 cdef uint64_t EVERYTHING = ~<uint64_t>0
@@ -133,7 +137,7 @@ cdef class Memtable:
 
     def __cinit__(self, size_t chunk_bytes=2 << 20):
         self.arena = Arena(chunk_bytes)
-        self.heads = <Run**>calloc(PREFIXES, sizeof(Run*))
+        self.heads = <uint64_t*>calloc(PREFIXES, sizeof(uint64_t))
         if self.heads == NULL:
             raise MemoryError
         self.table_bytes = 0
@@ -269,27 +273,24 @@ cdef class Memtable:
     cdef int refer(self, Node* node, const char* key, uint32_t key_bytes) except -1:
         """Appends the node to the array of its prefix."""
         cdef int prefix = prefix_of(key, key_bytes)
-        cdef Run* run = self.heads[prefix]
-        cdef Run* fresh
+        cdef uint64_t head = self.heads[prefix]
+        cdef uint64_t used = head & 0xff, room = head >> 8 & 0xff
+        cdef Run* run = <Run*>(head >> 16)
+        cdef Run* older = run
         cdef Reference* reference
-        cdef uint32_t room
-        if run == NULL or run.used == run.room:
-            room = RUN_ROOM_FIRST if run == NULL else run.room * 2
-            if room > RUN_ROOM_MAX:
-                room = RUN_ROOM_MAX
-            fresh = <Run*>self.arena.allocate(sizeof(Run) + room * sizeof(Reference))
-            fresh.previous = run
-            fresh.room = room
-            fresh.used = 0
-            publish_run(&self.heads[prefix], fresh)
-            if run == NULL:
-                publish_word(&self.filled[prefix >> 6],
-                             self.filled[prefix >> 6] | <uint64_t>1 << (prefix & 63))
-            run = fresh
-        reference = <Reference*>(<char*>run + sizeof(Run)) + run.used
+        if run == NULL or used == <uint64_t>1 << room:
+            room = RUN_ROOM_FIRST if run == NULL else min(room + 1, <uint64_t>RUN_ROOM_MAX)
+            used = 0
+            run = <Run*>self.arena.allocate(sizeof(Run) + (sizeof(Reference) << room))
+            run.older = older
+            run.older_used = 1 << (head >> 8 & 0xff)
+        reference = <Reference*>(<char*>run + sizeof(Run)) + used
         reference.next8 = next8_of(key, key_bytes)
         reference.node = node
-        publish_used(&run.used, run.used + 1)
+        publish_word(&self.heads[prefix], <uint64_t>run << 16 | room << 8 | (used + 1))
+        if older == NULL:
+            publish_word(&self.filled[prefix >> 6],
+                         self.filled[prefix >> 6] | <uint64_t>1 << (prefix & 63))
         return 0
 
     cdef uint64_t bytes_used(self) noexcept:
@@ -325,6 +326,50 @@ cdef class Memtable:
             with nogil:
                 self.release()
         return 0
+
+    # For Python: tools and tests.
+
+    def store(self, Record record, uint64_t sequence):
+        """True when stored, False when what is here has the same dot or a newer one."""
+        cdef Entry e
+        cdef uint64_t hash
+        cdef Node* node
+        e.key, e.key_bytes = record.key, len(record.key)
+        e.value, e.value_bytes = record.value, len(record.value)
+        e.hlc, e.actor = record.hlc, record.actor
+        e.deadline_ms, e.annotation = record.deadline_ms, record.annotation
+        e.kind = record.kind
+        hash = key_hash(e.key, e.key_bytes)
+        node = self.find(e.key, e.key_bytes, hash)
+        if node != NULL and not supersedes(&e, node.newest):
+            return False
+        self.put(node, &e, hash, sequence)
+        return True
+
+    def get(self, bytes key, uint64_t sequence=EVERYTHING):
+        """The Record that a snapshot of that sequence sees, or None."""
+        cdef Entry e
+        if self.lookup_at(key, len(key), key_hash(key, len(key)), sequence, &e):
+            return make_record(&e)
+
+    def records(self, uint64_t sequence=EVERYTHING, bytes start=b""):
+        """Generates the Records from `start` on that a snapshot of that sequence sees."""
+        cdef MemtableCursor cursor = self.cursor(sequence)
+        cursor.seek(start, len(start))
+        while cursor.valid:
+            yield make_record(&cursor.entry)
+            cursor.advance()
+
+    def hold(self, uint64_t sequence):
+        """pin() for Python; undo it with let_go()."""
+        self.pin(sequence)
+
+    def let_go(self):
+        self.unpin()
+
+    @property
+    def bytes(self):
+        return self.bytes_used()
 
     cdef void release(self) noexcept nogil:
         cdef int i
@@ -373,6 +418,8 @@ cdef class MemtableCursor(Cursor):
         cdef Write* write
         while self.prefix < PREFIXES:
             while self.at < self.count:
+                if self.at + PREFETCH < self.count:
+                    prefetch(self.sorted[self.at + PREFETCH].node)
                 node = self.sorted[self.at].node
                 write = observe_write(&node.newest)
                 while write != NULL and write.sequence > self.sequence:
@@ -389,7 +436,7 @@ cdef class MemtableCursor(Cursor):
 
     cdef int load(self, int prefix) except -1 nogil:
         """Copies and sorts the first bucket from `prefix` on that holds anything."""
-        cdef uint64_t word
+        cdef uint64_t word, head
         cdef int index
         cdef Run* run
         cdef uint32_t total = 0, used, room
@@ -406,9 +453,10 @@ cdef class MemtableCursor(Cursor):
                 return 0
             word = observe_word(&self.memtable.filled[index])
         self.prefix = index * 64 + lowest_bit(word)
-        run = observe_run(&self.memtable.heads[self.prefix])
+        head = observe_word(&self.memtable.heads[self.prefix])
+        run = <Run*>(head >> 16)
+        used = head & 0xff
         while run != NULL:
-            used = observe_used(&run.used)
             if total + used > self.room:
                 room = (total + used) * 2
                 larger = <Reference*>realloc(self.sorted, room * sizeof(Reference))
@@ -419,8 +467,16 @@ cdef class MemtableCursor(Cursor):
                 self.room = room
             memcpy(self.sorted + total, <char*>run + sizeof(Run), used * sizeof(Reference))
             total += used
-            run = run.previous
+            used = run.older_used
+            run = run.older
         self.count = total
         if total > 1:
             qsort(self.sorted, total, sizeof(Reference), compare_references)
+        for used in range(min(total, <uint32_t>PREFETCH)):
+            prefetch(self.sorted[used].node)
         return 0
+
+
+def hash_of(bytes key):
+    """key_hash for Python."""
+    return key_hash(key, len(key))

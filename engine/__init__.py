@@ -1,19 +1,19 @@
-"""An embeddable log-structured merge tree.
+"""An embeddable LSM tree: commit log, memtable, SSTables, compaction. It needs no server.
 
     from engine import Batch, Engine, Options
 
-    with Engine.open("data") as engine:
+    with Engine.open("directory", Options(memtable_bytes=64 << 20)) as engine:
         batch = Batch()
         batch.put(b"key", b"value")
         engine.write(batch, sync=True)
-        engine.get(b"key").value
-
-Start reading with engine.pyx; docs/disk-format.md describes every byte of the files.
+        print(engine.get(b"key").value)
+        for record in engine.scan(b"a", b"z"):
+            print(record.key, record.value)
+        engine.run_steps()                # flush and compaction: whenever the caller has time
 """
 
 from engine.batch import Batch
 from engine.engine import Engine
 from engine.options import Options
-from engine.record import Record
 
-__all__ = ["Batch", "Engine", "Options", "Record"]
+__all__ = ["Batch", "Engine", "Options"]

@@ -11,6 +11,7 @@ back is installed on the loop in microseconds.
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 log = logging.getLogger("resp_kv.background")
@@ -31,9 +32,8 @@ class Background:
         self.steps_running = 0
         self.sync_running = self.sync_wanted = False
         self.stopping = False
-        self.step_error = None
+        self.step_error, self.retry_at = None, 0.0
         self.running_steps = set()
-        self.flush_tokens = []
 
     # -- cold reads ---------------------------------------------------------------------------
 
@@ -80,12 +80,14 @@ class Background:
 
     def step_soon(self):
         """Start the engine's next steps if it has any and a thread is free."""
+        if self.step_error is not None and self.loop.time() < self.retry_at:
+            return
         while not self.stopping and self.steps_running < self.step_threads:
-            if not self.engine.step_wanted():
-                return
             step = self.engine.take_step(self.clock.now_ms, self.clock.last + 1)
             if step is None:
                 return
+            if step.kind == "compaction":
+                step.pause = self.pause
             self.steps_running += 1
             self.running_steps.add(step)
             began = self.loop.time()
@@ -97,16 +99,22 @@ class Background:
     def step_done(self, step, done, began):
         self.steps_running -= 1
         self.running_steps.discard(step)
-        error = done.exception()
+        error = self.engine.finish(step) or done.exception()
         if error is not None:
             self.step_failed(step, error)
             return
-        self.engine.finish(step)
         self.step_error = None
-        self.node.latency.note(step.name, int((self.loop.time() - began) * 1000))
+        self.node.latency.note(step.kind, int((self.loop.time() - began) * 1000))
         self.steppers.submit(self.clean_up, step)
         self.driver.resume_room_waiters()
         self.step_soon()
+
+    def pause(self, merged_bytes):
+        """Between two portions of a compaction, on its thread: keep to compaction-rate-limit."""
+        rate = self.node.config.get("compaction-rate-limit")
+        until_s = time.monotonic() + (merged_bytes / rate if rate else 0)
+        while not self.stopping and time.monotonic() < until_s:
+            time.sleep(min(0.1, max(0, until_s - time.monotonic())))
 
     def clean_up(self, step):
         try:
@@ -115,13 +123,15 @@ class Background:
             log.warning("cannot remove old files: %s (they go at the next start)", error)
 
     def step_failed(self, step, error):
-        """Most often a full disk: everything stays as it was, and the step is tried again."""
-        self.engine.abandon(step)
+        """Most often a full disk: everything stays as it was, and the step is offered again."""
+        if self.stopping:
+            return
         if str(error) != self.step_error:
-            log.error("%s failed: %s; trying again", step.name, error)
+            log.error("%s failed: %s; trying again every %g s", step.kind, error, RETRY_S)
         self.step_error = str(error)
-        if not self.stopping:
-            self.loop.call_later(RETRY_S, self.step_soon)
+        self.retry_at = self.loop.time() + RETRY_S
+        self.loop.call_later(RETRY_S, self.step_soon)
+        self.driver.resume_room_waiters()
 
     # -- the end ------------------------------------------------------------------------------
 

@@ -194,24 +194,28 @@ class Server:
     async def save_all(self, token):
         """Move everything written so far to tables."""
         try:
+            while self.engine.stats()["sealed_bytes"]:       # an older flush is under way
+                await self.step_or_fail()
             self.engine.seal()
-            self.background.step_soon()
-            while self.engine.flushing:
-                await asyncio.sleep(0.01)
-                if self.background.step_error is not None:
-                    raise OSError(self.background.step_error)
+            while self.engine.stats()["sealed_bytes"]:
+                await self.step_or_fail()
             self.node.host.last_save_ms = self.node.now_ms
         except (EngineError, OSError) as error:
             token.error = str(error)
         token.done = True
+
+    async def step_or_fail(self):
+        self.background.step_soon()
+        await asyncio.sleep(0.005)
+        if self.background.step_error is not None:
+            raise OSError(self.background.step_error)
 
     async def sync_log(self, token):
         target = self.engine.written_position
         self.background.sync_soon()
         while self.engine.synced_position < target and not token.error:
             await asyncio.sleep(0.001)
-            if self.engine.refusal is not None:
-                token.error = str(self.engine.refusal)
+            token.error = self.engine.stats()["refused"] or None
         token.done = True
 
     # -- stopping -----------------------------------------------------------------------------

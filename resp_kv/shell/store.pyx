@@ -116,17 +116,19 @@ cdef class EngineStore(Store):
 
     def page(self, bytes start, bytes end, limit, database):
         try:
-            return self.engine.page(start, end, limit, DATABASE_OFFSET, database)
+            records, following = self.engine.page(start, end, limit, DATABASE_OFFSET, database)
         except engine_errors.NeedsDisk:
             raise NeedsDisk from None
         except (engine_errors.EngineError, OSError) as error:
             raise DamagedStore(f"IOERR {error}") from None
+        return [(r.key, r.value, r.hlc, r.actor, r.deadline_ms, r.annotation)
+                for r in records], following
 
     def count(self, database, now_ms):
         counted = self.counts.get(database)
         if counted is None:
             counted = Counting(self.engine.snapshot(), database, now_ms)
-            if self.engine.records_bound() > COUNTED_AT_ONCE:
+            if self.entries() > COUNTED_AT_ONCE:
                 self.counting.append(counted)
                 raise NeedsDisk
             counted.run()
@@ -134,6 +136,12 @@ cdef class EngineStore(Store):
         if counted.error is not None:
             raise DamagedStore(f"IOERR {counted.error}")
         return counted.count
+
+    def entries(self):
+        """How many versions the engine holds, in memory and in tables; more than there are keys."""
+        stats = self.engine.stats()
+        return stats["entries"] + stats["memtable_keys"] + (COUNTED_AT_ONCE + 1) * bool(
+            stats["sealed_bytes"])
 
     def flush(self, database, hlc, actor):
         cdef Entry entry

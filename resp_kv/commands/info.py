@@ -1,18 +1,18 @@
-"""INFO: which sections, in which order. What stands in them is in info_text.py."""
+"""INFO: which sections, in which order. What stands in them is in info_sections.py."""
 
 from cluster.errors import NeedsDisk
-from resp_kv.commands import info_text
+from resp_kv.commands import info_sections
 from resp_kv.commands.table import arg, command
 from resp_kv.resp.values import Verbatim
 
 SECTIONS = {
     section.__name__: section
     for section in (
-        info_text.server, info_text.clients, info_text.memory, info_text.persistence,
-        info_text.stats, info_text.replication, info_text.cpu, info_text.modules,
-        info_text.commandstats, info_text.errorstats, info_text.latencystats,
-        info_text.cluster, info_text.keyspace, info_text.engine, info_text.loop,
-        info_text.resp_kv,
+        info_sections.server, info_sections.clients, info_sections.memory, info_sections.persistence,
+        info_sections.stats, info_sections.replication, info_sections.cpu, info_sections.modules,
+        info_sections.commandstats, info_sections.errorstats, info_sections.latencystats,
+        info_sections.cluster, info_sections.keyspace, info_sections.engine, info_sections.loop,
+        info_sections.resp_kv,
     )
 }
 TITLES = {"cpu": "CPU", "resp_kv": "Resp_kv"}

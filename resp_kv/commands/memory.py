@@ -3,8 +3,8 @@
 from functools import partial
 
 from resp_kv.commands.help import help_command
-from resp_kv.commands.info_text import engine as engine_fields
-from resp_kv.commands.info_text import memory as memory_fields
+from resp_kv.commands.info_sections import engine as engine_fields
+from resp_kv.commands.info_sections import memory as memory_fields
 from resp_kv.commands.parsing import integer
 from resp_kv.commands.table import arg, command, container
 from resp_kv.errors import SyntaxFault

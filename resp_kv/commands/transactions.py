@@ -14,6 +14,7 @@ import logging
 from functools import partial
 
 from cluster.errors import NeedsDisk
+from cluster.slots import slot_of
 from resp_kv.commands.parsing import integer_or_none
 from resp_kv.commands.table import arg, command
 from resp_kv.errors import CommandError
@@ -112,6 +113,9 @@ def execute(client, args):
     if not unchanged(client):
         end(client)
         return NULL_ARRAY
+    if client.node.cluster_enabled and not in_one_slot(transaction.queued):
+        end(client)
+        raise CommandError("CROSSSLOT Keys in request don't hash to the same slot")
     preload(client, transaction.queued)
     end(client)
     return run(client, transaction.queued)
@@ -128,6 +132,11 @@ def unchanged(client):
     for db, keys in by_database(client.watched).items():
         keyspaces[db].need(keys)
     return all(keyspaces[db].dot(key) == dot for (db, key), dot in client.watched.items())
+
+
+def in_one_slot(queued):
+    """In a cluster only one slot's keys are together, so only they can change as one."""
+    return len({slot_of(key) for row, args in queued for key in row.keys_of(args)}) <= 1
 
 
 def preload(client, queued):

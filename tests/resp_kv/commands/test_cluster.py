@@ -132,3 +132,12 @@ def test_modes_of_a_connection(cluster):
 def test_every_key_is_served_and_select_works(cluster):
     assert run_all(cluster, "SET foo 1", "MSET a 1 b 2", "SELECT 1", "GET foo") == [
         b"OK", b"OK", b"OK", None]
+
+
+def test_a_transaction_stays_in_one_slot(cluster):
+    assert run_all(cluster, "MULTI", "SET {t}a 1", "SET {t}b 2", "PING", "EXEC")[-1] == [
+        b"OK", b"OK", b"PONG"]
+    run_all(cluster, "MULTI", "SET a 1", "SET b 2")
+    assert is_error(cluster.run("EXEC"),
+                    "CROSSSLOT Keys in request don't hash to the same slot")
+    assert run_all(cluster, "GET a", "EXEC")[0] is None

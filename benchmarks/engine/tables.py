@@ -21,10 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from engine.cache import BlockCache
 from engine.disk import Disk
 from engine.merge import MergeCursor
+from engine.options import Options
 from engine.table import Table
 from engine.table_writer import TableWriter
-
-from engine.options import Options
 
 
 def key_of(number):

@@ -13,7 +13,6 @@ from functools import partial
 from typing import NamedTuple
 
 from cluster.slots import slot_of
-
 from resp_kv.commands.parsing import integer
 from resp_kv.commands.table import arg, command, container
 from resp_kv.errors import CommandError

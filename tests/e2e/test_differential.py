@@ -9,8 +9,8 @@ import os
 import shutil
 
 import pytest
-from resp_kv.commands.rdb_bytes import crc64
 
+from resp_kv.commands.rdb_bytes import crc64
 from tests.e2e.random_commands import Commands
 from tests.e2e.two_servers import Link, redis_server, resp_kv_server
 

@@ -1,6 +1,5 @@
-from resp_kv.traffic import Traffic
-
 from resp_kv.stats import ERROR_CODES_MAX, Rate, Stats
+from resp_kv.traffic import Traffic
 
 
 class Writer:

@@ -1,4 +1,5 @@
 import pytest
+
 from resp_kv.commands.rdb_bytes import crc64, lzf_decompressed
 
 WRONG = "ERR DUMP payload version or checksum are wrong"

@@ -1,6 +1,7 @@
 import random
 
 import pytest
+
 from resp_kv.commands.lcs_table import Rows
 
 

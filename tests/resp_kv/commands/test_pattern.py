@@ -2,6 +2,7 @@ import random
 import time
 
 import pytest
+
 from resp_kv.commands.pattern import matches
 
 

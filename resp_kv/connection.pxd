@@ -52,6 +52,7 @@ cdef class Connection:
     cdef object slots, generator
     cdef Command generator_row, last_row
     cdef list generator_args
+    cdef int pause_ms              # a long command wants to sleep so long, 0: only to give way
     cdef uint64_t generator_nsec
     # what CLIENT LIST and the handlers see
     cdef public int fd

@@ -207,6 +207,7 @@ cdef class Connection:
                 if row.is_write or (self.current_transaction is not None and row.name == "exec"):
                     if not self.may_write(row):
                         return self.wait(WAIT_ROOM)
+                self.last_row = row        # CLIENT LIST shows itself
                 value = row.handler(self, args)
             if row.is_generator and value is not QUEUED:
                 self.generator, self.generator_row, self.generator_args = value, row, args
@@ -365,12 +366,13 @@ cdef class Connection:
         cdef uint64_t began = monotonic_ns()
         self.traffic.turn_ns = began - self.generator_nsec
         try:
-            next(self.generator)
+            self.pause_ms = next(self.generator) or 0
         except StopIteration as stop:
             return self.finish_generator(stop.value)
-        except NeedsDisk:
-            self.generator = None
-            return self.wait(WAIT_DISK)
+        except NeedsDisk:      # its bytes are consumed already: begin again with what was kept
+            self.generator = self.generator_row.handler(self, self.generator_args)
+            self.wait(WAIT_DISK)
+            return 1
         except (CommandError, StoreError) as error:
             return self.finish_generator(CommandError(error.text))
         except Exception:

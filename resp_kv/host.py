@@ -26,17 +26,15 @@ class Host:
         """Start moving what is in memory to tables. False when that is under way already."""
         return True
 
+    saving = False                # whether a save or a flush is under way
+
     def save(self):
-        """Start a flush of everything written so far; its Token is done when it is in tables."""
+        """Start a flush and then a checkpoint, or join the one under way; a Token."""
         return Token(done=True)
 
     def sync(self):
         """Start an fsync of the log as it is now; a Token."""
         return Token(done=True)
-
-    def checkpoint(self):
-        """A consistent copy of the data, made of hard links; its path."""
-        raise NotImplementedError
 
     def engine_stats(self):
         """Name -> number or text, as INFO's section Engine shows them."""

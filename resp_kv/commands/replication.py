@@ -12,6 +12,8 @@ from resp_kv.commands.table import arg, command
 from resp_kv.errors import CommandError, SyntaxFault
 from resp_kv.resp.values import OK
 
+SYNC_POLL_MS = 1
+
 wait_command = partial(command, group="generic", flags="blocking",
                        acl_categories=("@slow", "@blocking", "@connection"))
 admin_command = partial(command, group="server", acl_categories=("@admin", "@slow", "@dangerous"))
@@ -55,7 +57,7 @@ def waitaof(client, args):
     give_up_ms = client.node.now_ms + wait_ms if wait_ms else None
     token = client.node.host.sync()
     while not token.done and (give_up_ms is None or client.node.now_ms < give_up_ms):
-        yield
+        yield SYNC_POLL_MS
     if token.error:
         raise CommandError(f"ERR the log could not be fsynced: {token.error}")
     return [int(token.done), 0]

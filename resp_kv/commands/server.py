@@ -13,6 +13,8 @@ from resp_kv.commands.table import arg, command
 from resp_kv.errors import CommandError, SyntaxFault
 from resp_kv.resp.values import NO_REPLY, OK, Simple, Verbatim
 
+TOKEN_POLL_MS = 5
+
 server_command = partial(command, group="server")
 admin_command = partial(server_command, acl_categories=("@admin", "@slow", "@dangerous"))
 
@@ -76,12 +78,12 @@ def shutdown(client, args):
 @admin_command(
     "save", arity=1, flags="admin noscript no_async_loading no_multi",
     complexity="O(N) where N is the total number of keys in all databases",
-    summary="Moves what is in memory to tables and answers when that is done.",
+    summary="Flushes memory to tables and makes a checkpoint; answers when that is done.",
 )
 def save(client, args):
     token = client.node.host.save()
     while not token.done:
-        yield
+        yield TOKEN_POLL_MS
     if token.error:
         raise CommandError(f"ERR saving failed: {token.error}")
     return OK
@@ -91,12 +93,13 @@ def save(client, args):
     "bgsave", arity=-1, flags="admin noscript no_async_loading",
     history=(("3.2.2", "SCHEDULE."),),
     args=[arg("schedule", "pure-token", "SCHEDULE", flags=["optional"], since="3.2.2")],
-    summary="Starts moving what is in memory to tables.",
+    summary="Starts a flush of memory to tables and then a checkpoint.",
 )
 def bgsave(client, args):
     if len(args) > 1 and (len(args) > 2 or args[1].upper() != b"SCHEDULE"):
         raise SyntaxFault()
-    if client.node.host.flush():
+    if not client.node.host.saving:
+        client.node.host.save()
         return Simple("Background saving started")
     if len(args) == 2:
         return Simple("Background saving scheduled")

@@ -7,7 +7,8 @@ Rules a handler keeps, because a coordinator may run it again:
   * it reads what it needs first and writes last; a read may raise NeedsDisk, then the handler is
     run again from its first line once the rows are in memory;
   * so nothing but the keyspace may be changed before its last read;
-  * work that grows with the whole keyspace is a generator that yields between portions.
+  * work that grows with the whole keyspace is a generator that yields between portions: `yield`
+    lets other clients go first, `yield 5` sleeps for five milliseconds.
 """
 
 from resp_kv.commands.row import Command

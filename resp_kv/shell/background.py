@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 log = logging.getLogger("resp_kv.background")
 
@@ -32,6 +33,7 @@ class Background:
         self.steps_running = 0
         self.sync_running = self.sync_wanted = False
         self.stopping = False
+        self.held = 0
         self.step_error, self.retry_at = None, 0.0
         self.running_steps = set()
 
@@ -82,7 +84,7 @@ class Background:
         """Start the engine's next steps if it has any and a thread is free."""
         if self.step_error is not None and self.loop.time() < self.retry_at:
             return
-        while not self.stopping and self.steps_running < self.step_threads:
+        while not self.stopping and not self.held and self.steps_running < self.step_threads:
             step = self.engine.take_step(self.clock.now_ms, self.clock.last + 1)
             if step is None:
                 return
@@ -132,6 +134,18 @@ class Background:
         self.retry_at = self.loop.time() + RETRY_S
         self.loop.call_later(RETRY_S, self.step_soon)
         self.driver.resume_room_waiters()
+
+    @asynccontextmanager
+    async def no_steps(self):
+        """While this is held no step runs, so no table comes or goes."""
+        self.held += 1
+        try:
+            while self.steps_running:
+                await asyncio.sleep(0.005)
+            yield
+        finally:
+            self.held -= 1
+            self.step_soon()
 
     # -- the end ------------------------------------------------------------------------------
 

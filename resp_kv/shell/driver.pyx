@@ -24,7 +24,7 @@ from libc.errno cimport EAGAIN, EINTR, errno as c_errno
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from resp_kv.connection cimport (
-    NOT_WAITING, WAIT_DISK, WAIT_PAUSE, WAIT_ROOM, WAIT_TURN,
+    WAIT_DISK, WAIT_PAUSE, WAIT_ROOM,
 )
 
 from cluster.errors import StoreError
@@ -336,7 +336,9 @@ cdef class Driver:
             self.background.step_soon()
         elif connection.waiting == WAIT_PAUSE:
             self.pause_waiters.append(connection)
-        elif connection.waiting == WAIT_TURN:
+        elif connection.pause_ms:
+            self.loop.call_later(connection.pause_ms / 1000, self.resume, [connection])
+        else:
             self.turn_waiters.append(connection)
         return 0
 

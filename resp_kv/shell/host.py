@@ -5,7 +5,6 @@ background and answered with a Token.
 """
 
 import ipaddress
-import os
 import resource
 import socket
 import time
@@ -76,28 +75,28 @@ class ServerHost(Host):
 
     # -- storage ------------------------------------------------------------------------------
 
+    @property
+    def saving(self):
+        return self.server.saving is not None and not self.server.saving.done
+
     def flush(self):
-        if self.server.saving is not None and not self.server.saving.done:
+        if self.saving:
             return False
-        self.save()
+        self.start_saving(copy=False)
         return True
 
     def save(self):
-        if self.server.saving is None or self.server.saving.done:
-            self.server.saving = Token()
-            self.server.start(self.server.save_all(self.server.saving))
+        return self.server.saving if self.saving else self.start_saving(copy=True)
+
+    def start_saving(self, copy):
+        self.server.saving = Token()
+        self.server.start(self.server.save_all(self.server.saving, copy))
         return self.server.saving
 
     def sync(self):
         token = Token()
         self.server.start(self.server.sync_log(token))
         return token
-
-    def checkpoint(self):
-        target = os.path.join(self.server.directory, "checkpoints",
-                              time.strftime("%Y%m%d-%H%M%S"))
-        self.server.engine.checkpoint(target)
-        return target
 
     def database_map_changed(self, numbers):
         self.server.identity.databases[:len(numbers)] = numbers

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ import uvloop
 from cluster.hlc import Clock
 from cluster.keyspace import Keyspace, Writer
 from engine import Engine
+from engine.checkpoint import write_checkpoint
 from engine.errors import EngineError
 from resp_kv import __version__, commands
 from resp_kv.commands.index import CommandIndex
@@ -191,18 +193,31 @@ class Server:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def save_all(self, token):
-        """Move everything written so far to tables."""
+    async def save_all(self, token, copy):
+        """Move everything written so far to tables; with `copy`, renew the checkpoint too."""
         try:
             while self.engine.stats()["sealed_bytes"]:       # an older flush is under way
                 await self.step_or_fail()
             self.engine.seal()
             while self.engine.stats()["sealed_bytes"]:
                 await self.step_or_fail()
+            if copy:
+                async with self.background.no_steps():
+                    await self.loop.run_in_executor(None, self.renew_checkpoint)
             self.node.host.last_save_ms = self.node.now_ms
         except (EngineError, OSError) as error:
             token.error = str(error)
         token.done = True
+
+    def renew_checkpoint(self):
+        """DIR/checkpoint becomes a copy, by hard links, of all tables; the old one goes."""
+        path = os.path.join(self.directory, "checkpoint")
+        fresh = path + ".new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        write_checkpoint(self.engine, fresh)
+        shutil.copy(self.identity.path, fresh)
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(fresh, path)
 
     async def step_or_fail(self):
         self.background.step_soon()

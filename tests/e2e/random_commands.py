@@ -33,10 +33,11 @@ STRAY = [b"NX", b"XX", b"GET", b"EX", b"100", b"LEN", b"DB", b"REPLACE", b"", b"
 
 
 class Commands:
-    def __init__(self, seed):
+    def __init__(self, seed, without=()):
         self.random = random.Random(seed)
         self.makers = [(MAKER.fullmatch(name)[1].upper(), getattr(self, name))
                        for name in dir(self) if name.startswith("make_")]
+        self.makers = [maker for maker in self.makers if maker[0] not in without]
 
     def next(self):
         name, maker = self.pick(self.makers)

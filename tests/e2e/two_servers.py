@@ -56,6 +56,11 @@ def resp_kv_server(folder, *options):
                      "--dir", str(folder), *options], port, folder)
 
 
+def encoded(words):
+    """One command in RESP."""
+    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%s\r\n" % (len(w), w) for w in words])
+
+
 class Link:
     """One connection. `ask` gives the reply as the bytes that came, `value` as Python values."""
 
@@ -68,9 +73,12 @@ class Link:
         self.socket.close()
 
     def ask(self, *words):
-        head = b"*%d\r\n" % len(words)
-        self.socket.sendall(head + b"".join([b"$%d\r\n%s\r\n" % (len(w), w) for w in words]))
-        return self._reply()
+        return self.ask_all([words])[0]
+
+    def ask_all(self, commands):
+        """Send all commands at once; the raw replies in order."""
+        self.socket.sendall(b"".join([encoded(words) for words in commands]))
+        return [self._reply() for _ in commands]
 
     def value(self, *words):
         return self.parse(self.ask(*words))
@@ -90,6 +98,16 @@ class Link:
     @classmethod
     def parse(cls, reply):
         return cls._parsed(reply, 0)[0]
+
+    @classmethod
+    def split(cls, reply):
+        """The elements of an array reply, each as it came."""
+        at, elements = reply.index(b"\r\n") + 2, []
+        while at < len(reply):
+            end = cls._parsed(reply, at)[1]
+            elements.append(reply[at:end])
+            at = end
+        return elements
 
     @classmethod
     def _parsed(cls, text, at):

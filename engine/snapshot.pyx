@@ -13,6 +13,7 @@ from engine.merged_view cimport merge_all
 from engine.record cimport make_record
 from engine.range_deletes cimport RangeDeletes
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memset
 
 from engine.errors import EngineClosed
 
@@ -94,6 +95,43 @@ cdef class Snapshot:
                 cursor.advance()
         return count
 
+    def census(self, int offset, start=b"", end=b"", uint64_t now_ms=0):
+        """Counts start <= key < end by the byte key[offset], in one pass.
+
+        {byte: (live keys, those of them with a deadline, sum of their milliseconds to live)}
+        """
+        cdef Cursor cursor
+        cdef bytes first = bytes(start), bound = bytes(end)
+        cdef const char* seek_to = first
+        cdef const char* stop_at = bound
+        cdef uint32_t first_bytes = <uint32_t>len(first), bound_bytes = <uint32_t>len(bound)
+        cdef uint64_t[256] keys, expiring, ttl_ms
+        cdef const Entry* e
+        cdef int byte
+        self.check_open()
+        cursor = self.merged(self.readahead_bytes)
+        memset(keys, 0, sizeof(keys))
+        memset(expiring, 0, sizeof(expiring))
+        memset(ttl_ms, 0, sizeof(ttl_ms))
+        with nogil:
+            cursor.seek(seek_to, first_bytes)
+            while cursor.valid:
+                e = &cursor.entry
+                if bound_bytes and not before(e, stop_at, bound_bytes):
+                    break
+                if (
+                    e.kind == PUT and <uint32_t>offset < e.key_bytes
+                    and (e.deadline_ms == 0 or e.deadline_ms > now_ms)
+                ):
+                    byte = <uint8_t>e.key[offset]
+                    keys[byte] += 1
+                    if e.deadline_ms:
+                        expiring[byte] += 1
+                        ttl_ms[byte] += e.deadline_ms - now_ms
+                cursor.advance()
+        return {byte: (keys[byte], expiring[byte], ttl_ms[byte])
+                for byte in range(256) if keys[byte]}
+
     def close(self):
         """Lets go of everything; may be called twice."""
         if not self.closed:
@@ -108,6 +146,13 @@ cdef class Snapshot:
 
     def __exit__(self, *failure):
         self.close()
+
+
+cdef bint before(const Entry* e, const char* bound, uint32_t bound_bytes) noexcept nogil:
+    """Whether the entry's key is below `bound`."""
+    cdef uint32_t shared = min(e.key_bytes, bound_bytes)
+    cdef int order = memcmp(e.key, bound, shared)
+    return order < 0 or (order == 0 and e.key_bytes < bound_bytes)
 
 
 def make_snapshot(Engine engine):

@@ -36,6 +36,13 @@ class Host:
         """Start an fsync of the log as it is now; a Token."""
         return Token(done=True)
 
+    def key_counts(self):
+        """{physical database: (keys, with a deadline, sum of ms to live)}; may be a little old.
+
+        None: not known yet. Never waits.
+        """
+        return None
+
     def engine_stats(self):
         """Name -> number or text, as INFO's section Engine shows them."""
         return {}

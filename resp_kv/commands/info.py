@@ -1,6 +1,5 @@
 """INFO: which sections, in which order. What stands in them is in info_sections.py."""
 
-from cluster.errors import NeedsDisk
 from resp_kv.commands import info_sections
 from resp_kv.commands.table import arg, command
 from resp_kv.resp.values import Verbatim
@@ -30,8 +29,6 @@ GROUPS = {"default": DEFAULT, "all": frozenset(SECTIONS), "everything": frozense
 )
 def info(client, args):
     wanted = wanted_sections(args[1:])
-    if "keyspace" in wanted:
-        ask_for_sizes(client.node.keyspaces)
     return Verbatim("\r\n".join(
         section_text(name, client.node) for name in SECTIONS if name in wanted))
 
@@ -42,18 +39,6 @@ def wanted_sections(words):
     for name in names:
         wanted |= GROUPS.get(name, {name})
     return wanted
-
-
-def ask_for_sizes(keyspaces):
-    """Have all databases counted at once, not one after the other."""
-    missing = False
-    for keyspace in keyspaces:
-        try:
-            keyspace.size()
-        except NeedsDisk:
-            missing = True
-    if missing:
-        raise NeedsDisk
 
 
 def section_text(name, node):

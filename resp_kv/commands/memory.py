@@ -4,6 +4,7 @@ from functools import partial
 
 from resp_kv.commands.help import help_command
 from resp_kv.commands.info_sections import engine as engine_fields
+from resp_kv.commands.info_sections import estimated_keys
 from resp_kv.commands.info_sections import memory as memory_fields
 from resp_kv.commands.parsing import integer
 from resp_kv.commands.table import arg, command, container
@@ -64,7 +65,10 @@ def memory_stats(client, args):
 
 
 def key_counts(client, used):
-    count = sum(keyspace.size() for keyspace in client.node.keyspaces)
+    host = client.node.host
+    counts = host.key_counts()
+    count = (estimated_keys(host.engine_stats()) if counts is None
+             else sum(keys for keys, _, _ in counts.values()))
     return {"keys.count": count, "keys.bytes-per-key": used // count if count else 0}
 
 

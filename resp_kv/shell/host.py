@@ -110,6 +110,9 @@ class ServerHost(Host):
 
     # -- numbers ------------------------------------------------------------------------------
 
+    def key_counts(self):
+        return self.server.census.latest()
+
     def engine_stats(self):
         return self.server.engine.stats()
 

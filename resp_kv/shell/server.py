@@ -24,6 +24,7 @@ from resp_kv import __version__, commands
 from resp_kv.commands.index import CommandIndex
 from resp_kv.node import Node
 from resp_kv.shell.background import Background
+from resp_kv.shell.census import Census
 from resp_kv.shell.driver import Driver
 from resp_kv.shell.host import ServerHost
 from resp_kv.shell.identity import Identity, IdentityError
@@ -102,6 +103,7 @@ class Server:
         self.driver = Driver(self.node, store, self.clock, self.node.traffic, CommandIndex(table),
                              self.loop, self.background)
         self.background.driver = self.driver
+        self.census = Census(self.engine, self.loop, self.clock)
         self.follow_config(writer)
         log.info("data of %s opened in %.3f s", self.directory, time.monotonic() - began)
 
@@ -249,6 +251,7 @@ class Server:
         for client in list(self.node.clients.values()):
             self.driver.close(client)
         await self.background.stop()
+        await self.loop.run_in_executor(None, self.census.stop)
         for task in self.tasks:
             task.cancel()
         try:

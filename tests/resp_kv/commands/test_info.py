@@ -1,3 +1,4 @@
+from resp_kv.shell.census import Census
 from tests.resp_kv.commands.replies import fields, run_all
 
 
@@ -65,13 +66,23 @@ def test_percentiles_follow_the_configuration(rig):
     assert [part.split("=")[0] for part in shown.split(",")] == ["p10", "p90"]
 
 
-def test_keyspace(rig):
+def test_keyspace(rig, monkeypatch):
+    census = Census(rig.engine, None, rig.clock)
+    monkeypatch.setattr(rig.node.host, "key_counts", census.latest, raising=False)
     assert fields(rig.run("INFO", "keyspace")) == {}
     run_all(rig, "MSET a 1 b 2", "SELECT 3", "SET c 3 PX 100")
     assert fields(rig.run("INFO", "keyspace")) == {
-        "db0": "keys=2,expires=0,avg_ttl=0", "db3": "keys=1,expires=0,avg_ttl=0"}
+        "db0": "keys=2,expires=0,avg_ttl=0", "db3": "keys=1,expires=1,avg_ttl=100"}
     rig.advance(100)
     assert "db3" not in fields(rig.run("INFO", "keyspace"))
+    rig.run("SWAPDB", "0", "7")
+    assert fields(rig.run("INFO", "keyspace")) == {"db7": "keys=2,expires=0,avg_ttl=0"}
+
+
+def test_keyspace_is_an_estimate_until_the_first_count(rig, monkeypatch):
+    numbers = {"entries": 100, "memtable_keys": 7, "tombstones": 10}
+    monkeypatch.setattr(rig.node.host, "engine_stats", lambda: numbers, raising=False)
+    assert fields(rig.run("INFO", "keyspace")) == {"db0": "keys=87,expires=0,avg_ttl=0"}
 
 
 def test_clients_section_counts(rig):

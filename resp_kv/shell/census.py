@@ -16,7 +16,8 @@ log = logging.getLogger("resp_kv.census")
 
 DATABASE_OFFSET = 3             # where a stored key has its database number (cluster/slots.pyx)
 COUNTED_AT_ONCE = 2_000         # entries that are counted on the loop
-SLOTS, PORTION_SLOTS = 16384, 64
+SLOTS = 16384
+PORTION_ENTRIES = 500_000       # about half a second
 REST = 50
 REST_S_MIN = 1.0
 
@@ -52,18 +53,19 @@ class Census:
     def start(self):
         self.running = True
         began_s, snapshot = self.loop.time(), self.engine.snapshot()
-        future = self.pool.submit(self.count, snapshot, self.clock.now_ms)
+        portion_slots = max(1, SLOTS * PORTION_ENTRIES // self.entries())
+        future = self.pool.submit(self.count, snapshot, self.clock.now_ms, portion_slots)
         future.add_done_callback(lambda done: self.loop.call_soon_threadsafe(
             self.finish, done, snapshot, began_s))
 
-    def count(self, snapshot, now_ms):
+    def count(self, snapshot, now_ms, portion_slots):
         """In the thread: portion by portion, so that a stop is not held up."""
         total = {}
-        for slot in range(0, SLOTS, PORTION_SLOTS):
+        for slot in range(0, SLOTS, portion_slots):
             if self.stopping:
                 return None
-            portion = snapshot.census(DATABASE_OFFSET, slot_start(slot),
-                                      slot_start(slot + PORTION_SLOTS), now_ms)
+            end = slot_start(min(slot + portion_slots, SLOTS))
+            portion = snapshot.census(DATABASE_OFFSET, slot_start(slot), end, now_ms)
             for database, counts in portion.items():
                 before = total.get(database, (0, 0, 0))
                 total[database] = tuple(map(sum, zip(before, counts)))

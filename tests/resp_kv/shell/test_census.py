@@ -21,6 +21,7 @@ def test_few_entries_are_counted_at_once(rig):
 
 async def test_many_are_counted_in_the_background(rig, monkeypatch):
     monkeypatch.setattr(module, "COUNTED_AT_ONCE", 50)
+    monkeypatch.setattr(module, "PORTION_ENTRIES", 64)
     fill(rig, 1000)
     rig.flush_to_tables()
     census = Census(rig.engine, asyncio.get_running_loop(), rig.clock)
@@ -45,5 +46,5 @@ async def test_a_stop_does_not_wait_for_the_whole_count(rig, monkeypatch):
     census = Census(rig.engine, asyncio.get_running_loop(), rig.clock)
     census.stopping = True
     assert census.latest() is None and not census.running
-    assert census.count(rig.engine.snapshot(), 0) is None
+    assert census.count(rig.engine.snapshot(), 0, 64) is None
     census.stop()

@@ -26,7 +26,10 @@ class Host:
         """Start moving what is in memory to tables. False when that is under way already."""
         return True
 
-    saving = False                # whether a save or a flush is under way
+    @property
+    def saving(self):
+        """Whether a save or a flush is under way."""
+        return False
 
     def save(self):
         """Start a flush and then a checkpoint, or join the one under way; a Token."""

@@ -96,7 +96,7 @@ def memory(node):
 def persistence(node):
     """RDB is read as the tables, AOF as the log: those are what a save and a rewrite change here."""
     numbers = node.host.engine_stats()
-    flushing = int(numbers.get("sealed_bytes", 0) > 0)
+    flushing = int(node.host.saving or numbers.get("sealed_bytes", 0) > 0)
     step = "err" if numbers.get("step_error") else "ok"
     return [
         *at_rest("loading async_loading current_cow_peak current_cow_size current_cow_size_age"),

@@ -1,8 +1,9 @@
 """The life of the server: TIME, LOLWUT, SHUTDOWN, and what Redis calls saving.
 
 Every acknowledged write is in the log already, so nothing here makes data safe that was not.
-SAVE, BGSAVE and BGREWRITEAOF all mean: move what is in memory to tables, which shortens the log
-and the next start.
+SAVE and BGSAVE move what is in memory to tables and then make a checkpoint, a consistent copy of
+hard links that can be backed up; BGREWRITEAOF only does the first, which shortens the log and the
+next start.
 """
 
 from functools import partial

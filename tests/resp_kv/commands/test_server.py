@@ -57,14 +57,20 @@ def test_save_tells_what_failed(rig, monkeypatch):
 
 
 def test_bgsave(rig, monkeypatch):
-    answers = [True, False, False]
-    monkeypatch.setattr(rig.node.host, "flush", lambda: answers.pop(0), raising=False)
-    assert rig.run("BGSAVE") == b"Background saving started"
+    saves = []
+    monkeypatch.setattr(rig.node.host, "save", lambda: saves.append(1), raising=False)
+    assert rig.run("BGSAVE") == rig.run("BGSAVE", "schedule") == b"Background saving started"
+    assert len(saves) == 2
+    monkeypatch.setattr(type(rig.node.host), "saving", True)
     assert is_error(rig.run("BGSAVE"), "ERR Background save already in progress")
     assert rig.run("BGSAVE", "SCHEDULE") == b"Background saving scheduled"
 
 
 def test_bgrewriteaof_and_lastsave(rig, monkeypatch):
+    answers = [True, False]
+    monkeypatch.setattr(rig.node.host, "flush", lambda: answers.pop(0), raising=False)
     monkeypatch.setattr(rig.node.host, "last_save_ms", 1_600_000_000_999, raising=False)
     assert rig.run("LASTSAVE") == 1_600_000_000
     assert rig.run("BGREWRITEAOF") == b"Background append only file rewriting started"
+    assert is_error(rig.run("BGREWRITEAOF"),
+                    "ERR Background append only file rewriting already in progress")

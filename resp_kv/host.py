@@ -61,6 +61,17 @@ class Host:
         """(system, user, children's system, children's user) seconds."""
         return (0.0, 0.0, 0.0, 0.0)
 
+    def refuse_client(self, sock, address):
+        """Why a new client must not come in, or None."""
+        return None
+
+    def describe_client(self, client, sock, address):
+        """Set up a new client's socket, and the addresses that CLIENT LIST shows."""
+
+    def output_too_large(self, client):
+        """Whether its unsent replies are over client-output-buffer-limit."""
+        return False
+
     def close_client(self, client):
         """Close another client's connection now."""
 

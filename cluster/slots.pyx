@@ -27,7 +27,7 @@ cdef void fill_crc16() noexcept:
     cdef uint16_t crc
     for byte in range(256):
         crc = <uint16_t>(byte << 8)
-        for bit in range(8):
+        for bit in range(8):  # no-cython-lint
             crc = <uint16_t>((crc << 1) ^ 0x1021) if crc & 0x8000 else <uint16_t>(crc << 1)
         CRC16[byte] = crc
 

@@ -375,13 +375,16 @@ cdef class Engine:
         return None
 
     def run_steps(self, now_ms=0, drop_below_hlc=0, kind=None):
-        """Runs steps here and now until none (of that kind) is wanted. Raises what stopped one."""
+        """Runs steps here and now until none (of that kind) is wanted; returns how many. Raises
+        what stopped one."""
+        count = 0
         while True:
             if kind == "flush" and self.sealed is None:
-                return
+                return count
             step = self.take_step(now_ms, drop_below_hlc)
             if step is None:
-                return
+                return count
+            count += 1
             step.run()
             error = self.finish(step)
             if error is not None:
@@ -489,8 +492,9 @@ cdef class Engine:
         cdef uint64_t total = 0
         self.check_open()
         while not self.write_room():
-            self.run_steps()
-        for kind, key, value, deadline_ms, offset, byte in batch.writes:
+            if not self.run_steps():
+                raise WriteRefused("memory is full, and the steps under way were not finished yet")
+        for kind, key, value, deadline_ms, offset, byte in batch.writes:  # no-cython-lint
             total += len(key) + len(value) + 64
         self.log.ensure(total)
         e.actor = 0

@@ -4,7 +4,6 @@ The range deletes of its time go into the manifest in the same edit, because the
 go away. Entries that one of them hides are not written.
 """
 
-from engine.entry cimport Entry
 from engine.memtable cimport Memtable, MemtableCursor
 from engine.range_deletes cimport RangeDeletes
 from engine.table_writer cimport TableWriter

@@ -121,7 +121,8 @@ cdef class LogReader:
     cdef bytes take(self, uint64_t offset, uint64_t count):
         """`count` bytes of the file, fewer at its end, through a window of 1 MiB."""
         cdef uint64_t skip
-        if offset < self.window_at or offset + count > self.window_at + <uint64_t>PyBytes_GET_SIZE(self.window):
+        cdef uint64_t window_end = self.window_at + <uint64_t>PyBytes_GET_SIZE(self.window)
+        if offset < self.window_at or offset + count > window_end:
             self.window = self.file.read(max(count, WINDOW), offset)
             self.window_at = offset
         skip = offset - self.window_at

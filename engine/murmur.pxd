@@ -28,7 +28,7 @@ cdef inline uint64_t key_hash(const char* key, uint32_t key_bytes) noexcept nogi
     cdef uint64_t c2 = <uint64_t>0x4cf5ad432745937f
     cdef uint64_t h1 = 0, h2 = 0, k1, k2
     cdef uint32_t blocks = key_bytes >> 4, tail = key_bytes & 15, i
-    for i in range(blocks):
+    for i in range(blocks):  # no-cython-lint
         memcpy(&k1, key, 8)
         memcpy(&k2, key + 8, 8)
         key += 16

@@ -21,7 +21,7 @@ class Step:
     retired    RangeDeleteRecords that hide nothing any more
     """
 
-    kind = None
+    kind = ""
 
     def __init__(self, environment, retired=()):
         self.disk = environment.disk

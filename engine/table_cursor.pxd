@@ -25,7 +25,7 @@ cdef class TableCursor(Cursor):
     cdef Block meta_block
     cdef MetaView meta
     cdef Buffer pieces                 # Piece each: the blocks of the run at hand
-    cdef uint32_t run_first, run_count # which blocks of the segment they are
+    cdef uint32_t run_first, run_count  # which blocks of the segment they are
     cdef uint32_t block                # the one that `place` is in
     cdef object held                   # keeps the memory of the pieces
     cdef object damage                 # the DamagedFile of the piece behind the last good one

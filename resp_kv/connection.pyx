@@ -17,11 +17,10 @@ from collections import deque
 
 from cluster.errors import NeedsDisk, Stalled, StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
-from resp_kv.resp.parser cimport COMPLETE, INCOMPLETE
+from resp_kv.resp.parser cimport INCOMPLETE
 from resp_kv.traffic cimport ALL_PAUSED, RUNNING, WRITES_PAUSED
 
 from resp_kv.errors import CommandError, ProtocolError

@@ -6,15 +6,12 @@ option or a case of its general handler, which does the whole command). Their ge
 stay complete, so this file is a shortcut and never the only home of a behaviour.
 """
 
-from cluster.keyspace cimport Keyspace
 from cluster.store cimport ABSENT, FOUND, PENDING, Row
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
-from libc.string cimport memcpy
 from resp_kv.commands.row cimport Command
 from resp_kv.connection cimport DONE, MUST_WAIT, USE_HANDLER, Connection
 from resp_kv.resp.parser cimport Arg
 
-from cluster.errors import PairTooLarge
 from resp_kv.errors import CommandError, NotAnInteger
 
 

@@ -40,7 +40,7 @@ cdef long double _parsed(bytes text) except? -1:
     global errno
     if length == 0 or length >= TEXT_BYTES or start[0] in b" \t\n\v\f\r":
         raise ValueError(text)
-    errno = 0
+    errno = 0  # no-cython-lint
     number = strtold(start, &end)
     if end - start != length or is_nan(number):
         raise ValueError(text)

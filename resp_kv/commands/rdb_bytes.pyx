@@ -23,7 +23,7 @@ cdef void _fill_crc64() noexcept:
     cdef int byte, bit
     for byte in range(256):
         crc = byte
-        for bit in range(8):
+        for bit in range(8):  # no-cython-lint
             crc = (crc >> 1) ^ POLYNOMIAL if crc & 1 else crc >> 1
         CRC64[byte] = crc
 

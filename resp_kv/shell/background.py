@@ -14,6 +14,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 
 log = logging.getLogger("resp_kv.background")
 
@@ -92,11 +93,12 @@ class Background:
                 step.pause = self.pause
             self.steps_running += 1
             self.running_steps.add(step)
-            began = self.loop.time()
             future = self.steppers.submit(step.run)
-            future.add_done_callback(
-                lambda done, step=step: self.loop.call_soon_threadsafe(
-                    self.step_done, step, done, began))
+            future.add_done_callback(partial(self.step_ran, step, self.loop.time()))
+
+    def step_ran(self, step, began, done):
+        """On the step's thread."""
+        self.loop.call_soon_threadsafe(self.step_done, step, done, began)
 
     def step_done(self, step, done, began):
         self.steps_running -= 1

@@ -17,9 +17,7 @@ for has happened; while one waits, its socket is not read, so TCP holds the send
 
 import errno
 import logging
-import socket
 
-from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno as c_errno
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
@@ -27,7 +25,6 @@ from resp_kv.connection cimport (
     WAIT_DISK, WAIT_PAUSE, WAIT_ROOM,
 )
 
-from cluster.errors import StoreError
 
 cdef extern from "sys/socket.h" nogil:
     ssize_t recv(int fd, void* to, size_t count, int flags)
@@ -130,7 +127,6 @@ cdef class Driver:
     def turn(self):
         """Serve whatever is ready, batch after batch, until nothing is or the budget is used up."""
         cdef int count, i
-        cdef uint64_t now
         self.turn_began = monotonic_ns()
         while True:
             count = epoll_wait(self.epoll_fd, self.events, EVENTS_MAX, 0)
@@ -180,7 +176,6 @@ cdef class Driver:
         return 0
 
     cdef int serve(self, int fd, uint32_t events) except -1:
-        cdef PyObject* found
         cdef Connection connection
         cdef ssize_t count
         connection = self.connections.get(fd)

@@ -7,8 +7,8 @@ command start, wherever the buffer lies by then. No byte is looked at twice, how
 pieces, so a large value in pieces is linear work.
 
 Words are held as offsets until the command is complete. Limits are Redis's: 64 KB for an inline
-line or a length line, `bulk_bytes_max` (proto-max-bulk-len) for a word, and while the client is
-not `trusted` (not yet authenticated) 10 words of 16 KB.
+line, `bulk_bytes_max` (proto-max-bulk-len) for a word, 1,048,576 words, and while the client is not
+`trusted` (not yet authenticated) 10 words of 16 KB.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -24,6 +24,13 @@ cdef enum:
     UNTRUSTED_WORDS_MAX = 10
     UNTRUSTED_BULK_MAX = 16384
     KEPT_WORDS = 1024
+
+
+cdef inline bint plain_number(const char* start, const char* end, bint unfinished) noexcept nogil:
+    """Whether the digits between are a number as Redis takes it: no leading zero, and some digit
+    unless it is `unfinished`. So a length line is short, and never waited for in vain.
+    """
+    return (unfinished if end == start else start[0] != b'0' or end == start + 1)
 
 
 cdef class Parser:
@@ -85,14 +92,12 @@ cdef class Parser:
                 while p < end and 48 <= p[0] <= 57 and size <= self.bulk_bytes_max:
                     size = size * 10 + (p[0] - 48)
                     p += 1
-                if p + 1 >= end:
-                    if end - (text + self.at) > LINE_BYTES_MAX:
-                        raise ProtocolError("Protocol error: too big bulk count string")
-                    if p == end:
-                        return INCOMPLETE
-                if p[0] != b'\r' or p == text + self.at + 1 or size > self.bulk_bytes_max:
+                if p == end and plain_number(text + self.at + 1, p, True):
+                    return INCOMPLETE
+                if (p == end or p[0] != b'\r' or not plain_number(text + self.at + 1, p, False)
+                        or size > self.bulk_bytes_max):
                     raise ProtocolError("Protocol error: invalid bulk length")
-                if p + 1 >= end:
+                if p + 1 == end:
                     return INCOMPLETE
                 if size > UNTRUSTED_BULK_MAX and not self.trusted:
                     raise ProtocolError("Protocol error: unauthenticated bulk length")
@@ -120,12 +125,13 @@ cdef class Parser:
         while i < count and 48 <= text[i] <= 57 and words <= WORDS_MAX:
             words = words * 10 + (text[i] - 48)
             i += 1
-        if i >= count or (text[i] == b'\r' and i + 1 >= count):
-            if count > LINE_BYTES_MAX:
-                raise ProtocolError("Protocol error: too big mbulk count string")
+        if i >= count and plain_number(text + 1 + negative, text + i, True):
             return INCOMPLETE
-        if text[i] != b'\r' or i == 1 + negative or words > WORDS_MAX:
+        if (i >= count or text[i] != b'\r' or words > WORDS_MAX
+                or not plain_number(text + 1 + negative, text + i, False)):
             raise ProtocolError("Protocol error: invalid multibulk length")
+        if i + 1 == count:
+            return INCOMPLETE
         if words > UNTRUSTED_WORDS_MAX and not negative and not self.trusted:
             raise ProtocolError("Protocol error: unauthenticated multibulk length")
         self.remaining = 0 if negative else words
@@ -148,6 +154,8 @@ cdef class Parser:
             self.at = count
             return INCOMPLETE
         size = found - text
+        if size > LINE_BYTES_MAX:
+            raise ProtocolError("Protocol error: too big inline request")
         self.argc = 0
         self.used = size + 1
         if size and text[size - 1] == b'\r':

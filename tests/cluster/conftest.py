@@ -1,0 +1,3 @@
+from tests.resp_kv.rig import rig
+
+__all__ = ["rig"]

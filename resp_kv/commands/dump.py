@@ -26,6 +26,7 @@ payload_command = partial(command, group="generic", keys=(1, 1, 1), since="2.6.0
 
 VERSION, VERSION_MAX = 11, 12
 FOOTER_BYTES = 10
+FRAME_BYTES_MAX = 1 + 9 + FOOTER_BYTES      # what a payload is longer than an unpacked value
 STRING_TYPE = 0
 INTEGERS = {0: ("<b", 1), 1: ("<h", 2), 2: ("<i", 4)}
 PACKED = 3
@@ -114,7 +115,7 @@ class _Reader:
 
 def _value_in(client, key, payload):
     """The value that a payload holds; PairTooLarge before it is built."""
-    check_pair(client, key, len(payload) // 2)
+    check_pair(client, key, len(payload) - FRAME_BYTES_MAX)
     text, footer = payload[:-FOOTER_BYTES], payload[-FOOTER_BYTES:]
     if len(footer) < FOOTER_BYTES or unpack_from("<H", footer)[0] > VERSION_MAX \
             or crc64(payload[:-8]) != unpack_from("<Q", footer, 2)[0]:

@@ -29,5 +29,5 @@ cdef class BlockCache:
     cdef uint64_t _home(self, uint64_t number, uint64_t offset) noexcept
     cdef CacheSlot* _find(self, uint64_t number, uint64_t offset) noexcept
     cdef int _grow(self) except -1
-    cdef int _shrink(self, Block newest) except -1
+    cdef int _shrink(self, Block newest, uint64_t wanted_bytes) except -1
     cdef int _evict(self, uint64_t i) except -1

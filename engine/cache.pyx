@@ -64,9 +64,6 @@ cdef class BlockCache:
                     Py_DECREF(<Block>self._slots[i].block)
             free(self._slots)
 
-    def __len__(self):
-        return self.blocks
-
     cdef inline uint64_t _home(self, uint64_t number, uint64_t offset) noexcept:
         cdef uint64_t mixed = (number * <uint64_t>0x9E3779B97F4A7C15) ^ offset
         mixed *= <uint64_t>0xD6E8FEB86659FD93
@@ -114,13 +111,13 @@ cdef class BlockCache:
         self.blocks += 1
         self.used_bytes += block.length + BLOCK_OVERHEAD
         if self.used_bytes > self.budget_bytes:
-            self._shrink(block)
+            self._shrink(block, self.budget_bytes)
         return 0
 
-    cdef int _shrink(self, Block newest) except -1:
-        """Moves the hand until the budget is kept. `newest` stays: its reader is waiting."""
+    cdef int _shrink(self, Block newest, uint64_t wanted_bytes) except -1:
+        """Moves the hand until so much is left. `newest` stays: its reader is waiting."""
         cdef CacheSlot* slot
-        while self.used_bytes > self.budget_bytes and self.blocks > 1:
+        while self.used_bytes > wanted_bytes and self.blocks > <uint64_t>(newest is not None):
             self._hand &= self._mask
             slot = &self._slots[self._hand]
             if slot.number == 0 or slot.block == <void*>newest:
@@ -184,6 +181,11 @@ cdef class BlockCache:
         if not self._damaged:
             return None
         return self._damaged.pop((number, offset), None)
+
+    def shrink_to(self, uint64_t wanted_bytes):
+        """Evicts until at most `wanted_bytes` are used; the budget stays."""
+        self._shrink(None, wanted_bytes)
+        self.release()
 
     def stats(self):
         return {

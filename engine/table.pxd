@@ -14,7 +14,7 @@ cdef class Table:
     cdef readonly uint64_t file_bytes
     cdef readonly str path
     cdef File file
-    cdef BlockCache cache
+    cdef readonly BlockCache cache
     cdef Block _top_block
     cdef IndexView top                        # of the segments
     cdef tuple _keys                          # least and greatest, which these two point into

@@ -1,0 +1,129 @@
+from types import SimpleNamespace
+
+from engine.compaction_picker import choose, covers_table
+from engine.options import Options
+from engine.range_deletes import RangeDeleteRecord
+from engine.table_format import TableProperties
+from engine.version import Version
+
+OPTIONS = Options(level0_tables_trigger=3, level_bytes_base=1 << 12, level_multiplier=4)
+
+
+def table(number, least=b"a", greatest=b"z", file_bytes=100, **rest):
+    known = {"entries": 10, "least_hlc": 1, "greatest_hlc": 100, **rest}
+    properties = TableProperties(
+        number=number, least_key=least, greatest_key=greatest, file_bytes=file_bytes, **known
+    )
+    return SimpleNamespace(number=number, properties=properties)
+
+
+def version_of(*levels, ranges=()):
+    return Version([*levels, *[()] * (4 - len(levels))], ranges)
+
+
+def described(choice):
+    return choice and (choice.level, choice.target, sorted(choice.numbers), choice.reason)
+
+
+def test_nothing_to_do():
+    assert choose(version_of(), OPTIONS) is None
+    assert choose(version_of([table(2), table(1)]), OPTIONS) is None
+
+
+def test_level_0_goes_down_as_a_whole_with_what_it_overlaps():
+    version = version_of(
+        [table(9, b"d", b"f"), table(8, b"e", b"k"), table(7, b"g", b"h")],
+        [table(1, b"a", b"c"), table(2, b"c", b"d"), table(3, b"j", b"m"), table(4, b"n", b"o")],
+    )
+    assert described(choose(version, OPTIONS)) == (0, 1, [2, 3, 7, 8, 9], "tables")
+
+
+def test_of_a_level_that_is_too_large_the_cheapest_table_goes_down():
+    version = version_of(
+        [],
+        [table(1, b"a", b"c", 2000), table(2, b"d", b"f", 2000), table(3, b"g", b"i", 2000)],
+        [table(4, b"a", b"b", 3000), table(5, b"e", b"e", 1000), table(6, b"g", b"h", 2000)],
+    )
+    assert described(choose(version, OPTIONS)) == (1, 2, [2, 5], "size")
+
+
+def test_the_most_crowded_level_first():
+    level0 = [table(9), table(8), table(7)]
+    version = version_of(level0, [table(1, file_bytes=3 << 12)], [table(2, file_bytes=9 << 14)])
+    assert choose(version, OPTIONS).level == 2
+    version = version_of(level0 * 4, [table(1, file_bytes=3 << 12)])
+    assert choose(version, OPTIONS).level == 0
+
+
+def test_the_last_level_stays():
+    version = Version([[], [], [table(1, file_bytes=1 << 40)]])
+    assert choose(version, OPTIONS) is None
+
+
+def test_a_table_with_nothing_below_moves():
+    version = version_of([], [table(1, b"a", b"c", 5000)], [table(2, b"d", b"e")])
+    choice = choose(version, OPTIONS)
+    assert choice.is_move
+    assert described(choice) == (1, 2, [1], "size")
+
+
+def test_busy_tables_are_left_alone():
+    version = version_of(
+        [], [table(1, b"a", b"c", 5000), table(2, b"d", b"f", 5000)], [table(3, b"a", b"b")]
+    )
+    assert described(choose(version, OPTIONS, busy={2})) == (1, 2, [1, 3], "size")
+    assert choose(version, OPTIONS, busy={2, 3}) is None
+    assert choose(version_of([table(9), table(8), table(7)]), OPTIONS, busy={8}) is None
+
+
+def test_a_table_under_a_range_delete():
+    item = RangeDeleteRecord(b"c", b"m", 200, 0, sequence=5)
+    version = version_of([], [table(1, b"a", b"b"), table(2, b"c", b"f"), table(3, b"g", b"m")],
+                         ranges=[item])
+    assert described(choose(version, OPTIONS)) == (1, 1, [2], "range-deleted")
+
+
+def test_covering_a_table():
+    def covers(item, **rest):
+        return covers_table(item, table(1, b"\0\1b", b"\0\1x", **rest).properties)
+
+    assert covers(RangeDeleteRecord(b"", b"", 200, 0))
+    assert not covers(RangeDeleteRecord(b"", b"", 100, 0))          # the table has that dot
+    assert covers(RangeDeleteRecord(b"", b"", 100, 1))
+    assert not covers(RangeDeleteRecord(b"", b"\0\1x", 200, 0))     # its end is not in it
+    assert not covers(RangeDeleteRecord(b"\0\1c", b"", 200, 0))
+    assert covers(RangeDeleteRecord(b"", b"", 200, 0, 1, 1))
+    assert not covers(RangeDeleteRecord(b"", b"", 200, 0, 1, 2))
+    assert not covers(RangeDeleteRecord(b"", b"", 200, 0, 2, ord("b")))
+
+
+def test_a_table_is_cleared_of_a_range_delete_once():
+    item = RangeDeleteRecord(b"c", b"", 50, 0, 0, 7, sequence=5)
+    version = version_of([], [table(1, b"a", b"b"), table(2, b"c", b"f")], ranges=[item])
+    assert described(choose(version, OPTIONS)) == (1, 1, [2], "uncleared")
+    for harmless in ({"cleared_sequence": 5}, {"least_hlc": 51}):
+        version = version_of([], [table(2, b"c", b"f", **harmless)], ranges=[item])
+        assert choose(version, OPTIONS) is None
+
+
+def test_garbage_is_collected_below_the_watermark_only():
+    dead = table(1, tombstones=6)
+    assert choose(version_of([], [dead]), OPTIONS, drop_below_hlc=100) is None
+    choice = choose(version_of([], [dead]), OPTIONS, drop_below_hlc=101)
+    assert described(choice) == (1, 1, [1], "garbage")
+    living = table(1, tombstones=5)
+    assert choose(version_of([], [living]), OPTIONS, drop_below_hlc=101) is None
+
+
+def test_expired_records_are_garbage():
+    dying = table(1, expiring=9, greatest_deadline_ms=500)
+    assert choose(version_of([], [dying]), OPTIONS, 499, 101) is None
+    assert described(choose(version_of([], [dying]), OPTIONS, 500, 101)) == (1, 1, [1], "garbage")
+
+
+def test_tombstones_go_down_to_meet_what_they_hide():
+    dead = table(1, tombstones=9, least_hlc=90)
+    version = version_of([], [dead], [], [table(2, greatest_hlc=50)])
+    assert described(choose(version, OPTIONS, 0, 101)) == (1, 2, [1], "garbage")
+    version = version_of([], [], [dead], [table(2, greatest_hlc=50)])
+    assert described(choose(version, OPTIONS, 0, 101)) == (2, 3, [1, 2], "garbage")

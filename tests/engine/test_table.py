@@ -11,7 +11,15 @@ from engine.options import Options
 from engine.table import Table
 from engine.table_format import FOOTER_BYTES, encode_footer
 from engine.table_writer import TableWriter
-from tests.engine.table_rig import TINY, delete, forget_page_cache, make_table, many, put, write_table
+from tests.engine.table_rig import (
+    TINY,
+    delete,
+    forget_page_cache,
+    make_table,
+    many,
+    put,
+    write_table,
+)
 
 
 def test_every_key_is_found_with_all_that_was_written(tmp_path):

@@ -57,9 +57,9 @@ def test_mutated_files_give_documented_errors_only(directory, tmp_path, kind):
     names = sorted(os.listdir(directory))
     (victim,) = [
         name for name in names
-        if name == "CURRENT" and kind == "current"
-        or name.endswith(".log") and kind == "log"
-        or name.startswith("MANIFEST-") and kind == "manifest"
+        if (name == "CURRENT" and kind == "current")
+        or (name.endswith(".log") and kind == "log")
+        or (name.startswith("MANIFEST-") and kind == "manifest")
     ]
     with Engine.open(shutil.copytree(directory, tmp_path / "whole"), OPTIONS) as engine:
         legal = {(r.key, r.value) for r in engine.scan()}

@@ -39,9 +39,11 @@ def apply(model, kind, first, second):
         model.pop(first, None)
     else:
         for key in list(model):
-            if kind == "range" and first <= key and (not second or key < second):
-                del model[key]
-            elif kind == "mask" and len(key) > first and key[first] == second:
+            if kind == "range":
+                gone = first <= key and (not second or key < second)
+            else:
+                gone = len(key) > first and key[first] == second
+            if gone:
                 del model[key]
 
 

@@ -3,10 +3,9 @@
 The filter is an array of 64-byte lines. The upper half of a key's 64-bit hash chooses one line,
 and all of the key's bits lie in it: so a question costs one cache miss, where the textbook filter
 costs one per bit (Putze, Sanders, Singler, "Cache-, Hash- and Space-Efficient Bloom Filters",
-2007). The price is
-a few more false positives, since lines fill unevenly: at ten bits a key 0.97 % were measured,
-where 0.9 % are ideal. The bits within the line are nine-bit slices of the hash multiplied by an
-odd constant.
+2007). The price is a few more false positives, since lines fill unevenly: at ten bits a key
+0.97 % were measured, where 0.9 % are ideal. The bits within the line are nine-bit slices of the
+hash multiplied by an odd constant.
 
     filter := line*        a line is 64 bytes; bit b of a line is bit b % 8 of its byte b / 8
 """

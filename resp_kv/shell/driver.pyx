@@ -223,8 +223,9 @@ cdef class Driver:
             self.engine.commit()
         except Exception as error:
             self.commit_failed(str(error))
-        if self.sync_always and self.engine.written_position > self.engine.synced_position:
-            held = True
+        if (self.sync_always and self.engine.written_position > self.engine.synced_position
+                and self.engine.refused is None):
+            held = True        # (a poisoned log is never synced, and takes no writes: reads go on)
         self.touched = []
         for connection in touched:
             connection.listed = False

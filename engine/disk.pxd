@@ -11,7 +11,7 @@ cdef class File:
     cdef int reserve(self, uint64_t offset, uint64_t count) except -1 nogil
     cdef int sync_now(self) except -1 nogil
     cdef int cut(self, uint64_t length) except -1 nogil
-    cdef int fail(self) except -1 with gil
+    cdef int fail(self, int code) except -1 with gil
 
 
 cdef class Disk:

@@ -90,7 +90,7 @@ cdef class File:
             elif got == 0:
                 break
             elif errno != EINTR:
-                self.fail()
+                self.fail(errno)
         return done
 
     cdef int64_t read_nowait(self, char* out, size_t count, uint64_t offset) except -2 nogil:
@@ -105,7 +105,7 @@ cdef class File:
             if put >= 0:
                 return put
             if errno != EINTR:
-                self.fail()
+                self.fail(errno)
 
     cdef int write(self, const char* source, size_t count) except -1 nogil:
         cdef size_t done = 0
@@ -118,21 +118,22 @@ cdef class File:
             if errno == EOPNOTSUPP or errno == ENOSYS:
                 return 0
             if errno != EINTR:
-                self.fail()
+                self.fail(errno)
         return 0
 
     cdef int sync_now(self) except -1 nogil:
         if c_fdatasync(self.fd) != 0:
-            self.fail()
+            self.fail(errno)
         return 0
 
     cdef int cut(self, uint64_t length) except -1 nogil:
         if c_ftruncate(self.fd, <off_t>length) != 0:
-            self.fail()
+            self.fail(errno)
         return 0
 
-    cdef int fail(self) except -1 with gil:
-        raise OSError(errno, os.strerror(errno), self.path)
+    cdef int fail(self, int code) except -1 with gil:
+        # `code` was read before: taking the GIL may change errno.
+        raise OSError(code, os.strerror(code), self.path)
 
     # What is not hot.
 

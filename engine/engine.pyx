@@ -35,6 +35,7 @@ from engine.errors import (
 from engine.file_names import LOCK
 from engine.flush import FlushStep
 from engine.options import Options
+from engine.paging import page_names, page_records
 from engine.range_deletes import RangeDeleteRecord
 from engine.recovery import recover
 from engine.snapshot import make_snapshot
@@ -43,8 +44,6 @@ from engine.sync import Sync
 
 # write_room() is 1 only while at least this much log space is set aside.
 cdef uint64_t WRITE_ROOM_BYTES = 64 << 10
-# page() stops after so many entries, wanted or not: about a millisecond.
-cdef Py_ssize_t PAGE_ENTRIES_MAX = 4096
 # How often the picker looks for work that only time has made.
 cdef uint64_t CHOICE_MS = 10_000
 
@@ -274,11 +273,18 @@ cdef class Engine:
     def unflushed_ranges(self):
         return any(item.sequence > self.flushed_sequence for item in self.range_deletes)
 
-    def step_wanted(self):
-        """Whether take_step() would give one, as far as it is known without the time."""
+    def step_wanted(self, now_ms=0, drop_below_hlc=0):
+        """Whether take_step(), with the same arguments, would give one."""
         if self.sealed is not None and self.flushing is None:
             return True
-        return self.compacting is None and self.choose(0, 0) is not None
+        watermark = self.watermark(drop_below_hlc)
+        return self.compacting is None and self.choose(now_ms, watermark) is not None
+
+    def watermark(self, drop_below_hlc):
+        """What is in memory may be older than a tombstone that a compaction would drop: so it
+        may drop only what is below all of that too."""
+        least = min(drop_below_hlc, self.active.least_hlc)
+        return least if self.sealed is None else min(least, self.sealed.least_hlc)
 
     def choose(self, uint64_t now_ms, uint64_t drop_below_hlc):
         """The picker's choice. It is asked again for a new version, and now and then because
@@ -304,10 +310,7 @@ cdef class Engine:
                 self.sealed_sequence, self.ranges_up_to(self.sealed_sequence), self.greatest_hlc,
             )
             return self.flushing
-        # What is in memory may be older than a tombstone that a compaction would drop.
-        watermark = min(drop_below_hlc, self.active.least_hlc)
-        if self.sealed is not None:
-            watermark = min(watermark, self.sealed.least_hlc)
+        watermark = self.watermark(drop_below_hlc)
         if self.compacting is None and self.choose(now_ms, watermark) is not None:
             version = self.tables.version
             self.compacting = CompactionStep(
@@ -443,31 +446,15 @@ cdef class Engine:
         """(records, next start or None): up to `limit` records with start <= key < end (an empty
         end: no bound) and, with offset >= 0, key[offset] == byte, ascending. Looks at a bounded
         number of entries, so there may be fewer although more follow. Raises NeedsDisk."""
-        cdef bytes first = bytes(start), bound = bytes(end)
-        cdef Cursor cursor
-        cdef Entry* e
-        cdef Py_ssize_t looked_at = 0
-        cdef list found = []
         self.check_open()
-        cursor = self.merged(self.loads, self.options.scan_readahead_bytes)
-        e = &cursor.entry
-        if cursor.seek(first, len(first)) == NEEDS_DISK:
-            raise NeedsDisk("a page of keys")
-        while cursor.valid:
-            if bound and e.key[:e.key_bytes] >= bound:
-                break
-            if len(found) >= limit or looked_at >= PAGE_ENTRIES_MAX:
-                return found, e.key[:e.key_bytes]
-            looked_at += 1
-            if (tombstones or e.kind == PUT) and (
-                offset < 0 or (<uint32_t>offset < e.key_bytes and <uint8_t>e.key[offset] == byte)
-            ):
-                found.append(make_record(e))
-            if cursor.advance() == NEEDS_DISK:
-                if found:
-                    return found, found[len(found) - 1].key + b"\0"
-                raise NeedsDisk("a page of keys")
-        return found, None
+        return page_records(self, bytes(start), bytes(end), limit, offset, byte, tombstones)
+
+    def page_names(self, start, end, limit, offset=-1, byte=0, now_ms=0, whole=0, skip=0):
+        """(keys, next start or None): as `page`, but only keys, of records that live at `now_ms`,
+        without their first `skip` bytes. Keys that agree in their first `whole` bytes are never
+        split between two pages, even if `limit` is exceeded."""
+        self.check_open()
+        return page_names(self, bytes(start), bytes(end), limit, offset, byte, now_ms, whole, skip)
 
     def scan(self, start=b"", end=b"", reverse=False):
         """Generates the records with start <= key < end of this moment, ascending. `reverse` first

@@ -47,8 +47,8 @@ class Step:
         """Makes run() end soon, if it is one that takes long. From any thread."""
 
     def commit(self, edit):
-        """The new tables' names and the edit become durable, in this order."""
-        if self.added:
+        """The names of new tables and of the log's new segment become durable, then the edit."""
+        if self.added or "log" in edit:
             self.disk.sync_directory(self.directory)
         edit["tables"] = [[level, t.number, t.properties.file_bytes] for level, t in self.added]
         edit["gone"] = [table.number for table in self.removed]

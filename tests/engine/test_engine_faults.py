@@ -197,6 +197,19 @@ def test_a_power_failure_loses_nothing_that_was_synced(tmp_path, small, seed):
         assert found.get(key) in allowed
 
 
+def test_a_flush_without_a_table_makes_the_new_segment_durable_too(tmp_path, small):
+    disk = FaultyDisk()
+    engine = Engine.open(tmp_path / "d", small, disk=disk)
+    batch = Batch()
+    batch.delete_range(b"", b"", offset=0, byte=48)
+    engine.write(batch)
+    engine.flush()
+    for seed in range(8):
+        disk.crash_copy(f"{tmp_path}/d", f"{tmp_path}/{seed}", random.Random(seed))
+        Engine.open(tmp_path / str(seed), small).close()
+    engine.close()
+
+
 WRITER = """
 import os, random, sys
 from engine import Batch, Engine, Options

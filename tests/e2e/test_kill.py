@@ -23,6 +23,7 @@ def test_kill_at_random_moments(make_node):
     node = make_node(*SMALL, start=False)
     models = {database: {} for database in range(4)}
     acknowledged = steps = 0
+    current = None
     for number in range(ROUNDS):
         node.start("--appendfsync", chance.choice(["always", "everysec"]))
         if number:

@@ -29,4 +29,3 @@ cdef class Keyspace:
     cdef int store_row(self, const char* key, Py_ssize_t key_bytes, const Row* row) except -1
     cdef int check_pair(self, Py_ssize_t key_bytes, Py_ssize_t value_bytes) except -1
     cdef int locate(self, bytes key, Row* row) except -1
-    cdef list live(self, list rows)

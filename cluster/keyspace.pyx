@@ -13,7 +13,6 @@ few places where nothing may run in between (EXEC).
 
 from cluster.errors import NeedsDisk, PairTooLarge
 from cluster.slots cimport KEY_BYTES_MAX, PREFIX_BYTES, SLOTS, encode_key
-from cluster.slots import user_key
 from cluster.store cimport ABSENT, FOUND, PENDING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
@@ -21,7 +20,7 @@ from libc.stdlib cimport free, malloc
 
 cdef enum:
     BUCKETS = SLOTS * 256
-    PAGE_RECORDS = 1000
+    PAGE_KEYS = 1000
 
 
 cdef class Record:
@@ -197,7 +196,7 @@ cdef class Keyspace:
     # -- many keys ----------------------------------------------------------------------------
 
     def page(self, cursor, count=10):
-        """(next cursor, [(key, Record), ...]): live records from a cursor on; 0 starts and ends.
+        """(next cursor, [key, ...]): live keys from a cursor on; 0 starts and ends.
 
         A cursor is a (slot, bucket) position, so it outlives restarts and means the same on every
         node; a bucket is never split between two pages, hence `count` is a hint.
@@ -217,42 +216,24 @@ cdef class Keyspace:
                 self.writer.store.load()
 
     def read_page(self, cursor, count):
-        store, start = self.writer.store, bucket_start(cursor)
-        rows, following = store.page(start, END_OF_SLOTS, max(1, count), self.database)
-        while following is not None and rows and following[:3] == rows[-1][0][:3]:
-            bucket_end = bucket_start(int.from_bytes(following[:3], "big") + 1)
-            rest, after = store.page(following, bucket_end, PAGE_RECORDS, self.database)
-            rows += rest
-            following = bucket_end if after is None else after
-        cursor = 0 if following is None else int.from_bytes(following[:3], "big")
-        return (0 if cursor >= BUCKETS else cursor), self.live(rows)
+        keys, following = self.writer.store.page(
+            bucket_start(cursor), END_OF_SLOTS, max(1, count), self.database,
+            self.writer.clock.now_ms)
+        return (0 if following is None else int.from_bytes(following[:3], "big")), keys
 
     def slot_keys(self, slot, count):
         """Up to `count` live keys of a slot."""
         start, end = bucket_start(slot << 8), bucket_start((slot + 1) << 8)
         keys = []
         while start is not None and len(keys) < count:
-            rows, start = self.settled(
-                self.writer.store.page, start, end, PAGE_RECORDS, self.database)
-            keys += [key for key, _ in self.live(rows)]
+            names, start = self.settled(self.writer.store.page, start, end, PAGE_KEYS,
+                                        self.database, self.writer.clock.now_ms)
+            keys += names
         return keys[:count]
 
     def slot_count(self, slot):
         """Number of live keys in a slot."""
         return len(self.slot_keys(slot, 1 << 62))
-
-    cdef list live(self, list rows):
-        cdef uint64_t now_ms = self.writer.clock.now_ms
-        cdef Record record
-        found = []
-        for stored, value, hlc, actor, deadline_ms, annotation in rows:
-            if deadline_ms != 0 and deadline_ms <= now_ms:
-                continue
-            record = Record.__new__(Record)
-            record.value, record.hlc, record.actor = value, hlc, actor
-            record.deadline_ms, record.annotation = deadline_ms, annotation
-            found.append((user_key(stored), record))
-        return found
 
     def size(self):
         """Exact number of live keys. Raises NeedsDisk while it is being counted."""

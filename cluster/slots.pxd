@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 cdef enum:
     SLOTS = 16384
     PREFIX_BYTES = 6       # slot, bucket, database, key length: see keys in slots.pyx
+    BUCKET_PREFIX_BYTES = 3    # slot and bucket
     KEY_BYTES_MAX = 65535
 
 cdef uint16_t key_slot(const uint8_t* key, Py_ssize_t key_bytes) noexcept nogil

@@ -86,8 +86,3 @@ def stored_key(int database, bytes key):
     encode_key(<uint8_t*>PyBytes_AS_STRING(prefix_and_key), database,
                <const uint8_t*>PyBytes_AS_STRING(key), <uint32_t>size)
     return prefix_and_key
-
-
-def user_key(bytes stored):
-    """The key inside a stored key."""
-    return stored[PREFIX_BYTES:PREFIX_BYTES + int.from_bytes(stored[4:6], "big")]

@@ -22,11 +22,10 @@ cdef class Store:
         """Bring what PENDING reads asked for into memory, now."""
         raise NotImplementedError
 
-    def page(self, bytes start, bytes end, limit, database):
-        """([(stored key, value, hlc, actor, deadline_ms, annotation), ...], next start or None).
+    def page(self, bytes start, bytes end, limit, database, now_ms):
+        """([key, ...], next start or None): live keys with start <= stored key < end, ascending.
 
-        Records (no tombstones) with start <= stored key < end of one physical database, ascending,
-        about `limit` of them. Raises NeedsDisk.
+        About `limit` of one physical database; a bucket is never split. Raises NeedsDisk.
         """
         raise NotImplementedError
 

@@ -18,7 +18,7 @@ from resp_kv.errors import CommandError, SyntaxFault
 
 walking_command = partial(command, group="generic", flags="readonly")
 
-PAGE_KEYS = 500             # keys between two pauses
+PAGE_KEYS = 2000            # keys between two pauses
 RANDOM_CHOICE_KEYS = 64     # RANDOMKEY picks among so many neighbours
 CURSORS = 1 << 22           # positions: 16384 slots of 256 buckets
 SCAN_COUNT = 10
@@ -29,11 +29,11 @@ def _pages(keyspace, cursor, count):
     """Yields None to pause, or (next cursor, keys); never ends by itself."""
     while True:
         try:
-            cursor, rows = keyspace.page(cursor, count)
+            cursor, names = keyspace.page(cursor, count)
         except NeedsDisk:
             yield None
             continue
-        yield cursor, [key for key, _ in rows]
+        yield cursor, names
 
 
 @walking_command(

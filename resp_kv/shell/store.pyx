@@ -4,7 +4,7 @@ Reads that miss memory leave their block loads with the engine; `take_work` coll
 countings that DBSIZE asked for, into one piece of work for a reader thread.
 """
 
-from cluster.slots cimport SLOTS
+from cluster.slots cimport BUCKET_PREFIX_BYTES, PREFIX_BYTES, SLOTS
 from cluster.store cimport ABSENT, FOUND, PENDING
 from engine.entry cimport DELETE, NEEDS_DISK, PUT, RANGE_DELETE, Entry
 
@@ -114,15 +114,14 @@ cdef class EngineStore(Store):
         """Countings hold for those who waited for them, not for whoever comes later."""
         self.counts.clear()
 
-    def page(self, bytes start, bytes end, limit, database):
+    def page(self, bytes start, bytes end, limit, database, now_ms):
         try:
-            records, following = self.engine.page(start, end, limit, DATABASE_OFFSET, database)
+            return self.engine.page_names(start, end, limit, DATABASE_OFFSET, database, now_ms,
+                                          BUCKET_PREFIX_BYTES, PREFIX_BYTES)
         except engine_errors.NeedsDisk:
             raise NeedsDisk from None
         except (engine_errors.EngineError, OSError) as error:
             raise DamagedStore(f"IOERR {error}") from None
-        return [(r.key, r.value, r.hlc, r.actor, r.deadline_ms, r.annotation)
-                for r in records], following
 
     def count(self, database, now_ms):
         counted = self.counts.get(database)

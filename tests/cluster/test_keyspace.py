@@ -139,13 +139,13 @@ def test_cursors_that_nobody_gave_out(keyspace):
 
 
 def walk(keyspace, count):
-    """Everything that SCAN finds; each key must come once."""
+    """Everything that SCAN finds, with its values; each key must come once."""
     found, cursor = {}, 0
     while True:
-        cursor, rows = keyspace.page(cursor, count)
-        for key, record in rows:
+        cursor, keys = keyspace.page(cursor, count)
+        for key in keys:
             assert key not in found
-            found[key] = record.value
+            found[key] = keyspace.get(key).value
         if cursor == 0:
             return found
 

@@ -403,3 +403,25 @@ def test_sync_raises_the_synced_position(open_engine):
     engine.sync()
     assert engine.synced_position == engine.written_position
     assert engine.take_sync() is None
+
+
+def test_a_page_of_names_never_splits_a_group_and_leaves_out_what_is_not_live(tmp_path):
+    with Engine.open(str(tmp_path / "db")) as engine:
+        batch = Batch()
+        for group in range(5):
+            for i in range(7):
+                batch.put(b"%d-key%d" % (group, i), b"v")
+        batch.delete(b"1-key3")
+        batch.put(b"2-key0", b"v", deadline_ms=1000)
+        engine.write(batch)
+        names, start, pages = [], b"", 0
+        while start is not None:
+            page, start = engine.page_names(start, b"", 3, now_ms=1000, whole=1, skip=2)
+            names += page
+            pages += 1
+            assert start is None or len(start) == 1
+        assert pages == 5
+        assert len(names) == 5 * 7 - 2
+        assert names[:7] == [b"key%d" % i for i in range(7)]
+        assert engine.page_names(b"", b"", 100, 4, ord("y"), 0, 1, 5)[0][:2] == [b"0", b"1"]
+        assert engine.page_names(b"3", b"4", 100, whole=1)[0] == [b"3-key%d" % i for i in range(7)]

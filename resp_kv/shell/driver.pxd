@@ -41,8 +41,9 @@ cdef class Driver:
     cdef uint64_t next_id, turn_began, layout_seen, budget_ns
     cdef uint64_t[TURN_BUCKETS] turn_buckets       # turns by the power of two of their microseconds
     cdef readonly uint64_t longest_turn_usec, turns
-    cdef bint again
+    cdef bint again, accepting
     cdef int serve(self, int fd, uint32_t events) except -1
+    cdef int read_ended(self, Connection connection, ssize_t count) except -1
     cdef int touch(self, Connection connection) except -1
     cdef int flush(self, Connection connection) except -1
     cdef int arm(self, Connection connection, uint32_t events) except -1

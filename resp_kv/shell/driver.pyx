@@ -34,6 +34,7 @@ cdef extern from "sys/socket.h" nogil:
 log = logging.getLogger("resp_kv.driver")
 
 ACCEPTS_A_TURN = 100
+ACCEPT_RETRY_S = 0.5
 
 
 cdef inline uint64_t monotonic_ns() noexcept nogil:
@@ -65,6 +66,7 @@ cdef class Driver:
         self.disk_waiters, self.room_waiters, self.pause_waiters = [], [], []
         self.turn_waiters, self.sync_waiters = [], []
         self.budget_ns = 4_000_000
+        self.accepting = True
 
     # -- listening ----------------------------------------------------------------------------
 
@@ -77,6 +79,23 @@ cdef class Driver:
         for sock in self.listeners.values():
             sock.close()
         self.listeners.clear()
+
+    def pause_listening(self, error):
+        """No descriptor is left for another client: those that wait in the kernel stay there."""
+        cdef epoll_event event
+        if not self.accepting:
+            return
+        self.accepting = False
+        log.warning("cannot accept a client: %s (raise the limit of open files); trying again "
+                    "every %g s", error, ACCEPT_RETRY_S)
+        for fd in self.listeners:
+            epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, fd, &event)
+        self.loop.call_later(ACCEPT_RETRY_S, self.resume_listening)
+
+    def resume_listening(self):
+        self.accepting = True
+        for fd in self.listeners:
+            self.watch(fd)
 
     def watch(self, int fd):
         cdef epoll_event event
@@ -92,7 +111,7 @@ cdef class Driver:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
-                    log.warning("cannot accept a client: %s (raise the limit of open files)", error)
+                    self.pause_listening(error)
                 return
             refusal = self.node.host.refuse_client(sock, address)
             if refusal is not None:
@@ -195,7 +214,7 @@ cdef class Driver:
         if count <= 0:
             if count < 0 and (c_errno == EAGAIN or c_errno == EINTR):
                 return 0
-            return self.close(connection)
+            return self.read_ended(connection, count)
         self.touch(connection)
         connection.last_used_ms = self.clock.now_ms
         self.node.current_client = connection
@@ -204,6 +223,14 @@ cdef class Driver:
         if connection.waiting:
             self.park(connection)
         return 0
+
+    cdef int read_ended(self, Connection connection, ssize_t count) except -1:
+        """The client closed, or only its sending side (count 0): then it gets what it is owed."""
+        if count < 0 or connection.out.size == connection.out.sent:
+            return self.close(connection)
+        connection.closing = True
+        synced = connection.hold <= self.engine.synced_position
+        return self.arm(connection, EPOLLOUT if synced else 0)
 
     cdef int touch(self, Connection connection) except -1:
         """Note that a connection may have output, and where its output of this batch begins."""

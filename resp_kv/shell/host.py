@@ -31,7 +31,7 @@ class ServerHost(Host):
     def refuse_client(self, sock, address):
         """Why this client must not come in, or None."""
         node = self.server.node
-        if len(node.clients) >= node.config.get("maxclients"):
+        if len(node.clients) >= self.server.clients_max:
             return TOO_MANY
         if node.config.get("protected-mode") and not node.config.get("requirepass"):
             if sock.family != socket.AF_UNIX and not is_loopback(address[0]):

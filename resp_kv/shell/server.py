@@ -26,6 +26,7 @@ from resp_kv.node import Node
 from resp_kv.shell.background import Background
 from resp_kv.shell.census import Census
 from resp_kv.shell.driver import Driver
+from resp_kv.shell.file_limit import clients_allowed
 from resp_kv.shell.host import ServerHost
 from resp_kv.shell.identity import Identity, IdentityError
 from resp_kv.shell.logs import start_logging
@@ -114,10 +115,14 @@ class Server:
         def set_pair_limit(limit_bytes):
             writer.pair_bytes_max = limit_bytes
 
+        def set_clients(maxclients):
+            self.clients_max = clients_allowed(maxclients)
+
         def set_output_limits(limits):
             self.output_limits = tuple(limits["normal"])
 
         for name, apply in (("appendfsync", set_sync), ("max-pair-bytes", set_pair_limit),
+                            ("maxclients", set_clients),
                             ("client-output-buffer-limit", set_output_limits)):
             apply(self.config.get(name))
             self.config.subscribe(name, apply)

@@ -13,7 +13,7 @@ import re
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "b": b"\b", "a": b"\a"}
 _BLANKS = " \t\r\n\v\f\0"
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"(?=[\s\0]|$)', re.DOTALL)
-_SINGLE = re.compile(r"'((?:[^'\\]|\\'|\\)*?)'(?=[\s\0]|$)", re.DOTALL)
+_SINGLE = re.compile(r"'((?:[^'\\]|\\'|\\(?!'))*)'(?=[\s\0]|$)", re.DOTALL)
 _ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})|\\(.)", re.DOTALL)
 _PLAIN_WORD = re.compile(r"[!$-&(-\[\]-~]+")
 

@@ -10,6 +10,7 @@ from cluster.store cimport ABSENT, FOUND, PENDING, Row
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 from resp_kv.commands.row cimport Command
 from resp_kv.connection cimport DONE, MUST_WAIT, USE_HANDLER, Connection
+from resp_kv.resp.numbers cimport write_number
 from resp_kv.resp.parser cimport Arg
 
 from resp_kv.errors import CommandError, NotAnInteger
@@ -40,26 +41,6 @@ cdef bint parse_integer(const char* text, Py_ssize_t size, int64_t* number) noex
         i += 1
     number[0] = <int64_t>(0 - magnitude) if negative else <int64_t>magnitude
     return True
-
-
-cdef Py_ssize_t format_integer(char* to, int64_t number) noexcept nogil:
-    cdef char[24] digits
-    cdef Py_ssize_t count = 0, at = 0
-    cdef uint64_t rest = 0 - <uint64_t>number if number < 0 else <uint64_t>number
-    if number < 0:
-        to[0] = b'-'
-        at = 1
-    while True:
-        digits[count] = <char>(48 + rest % 10)
-        rest //= 10
-        count += 1
-        if rest == 0:
-            break
-    while count:
-        count -= 1
-        to[at] = digits[count]
-        at += 1
-    return at
 
 
 cdef int fast_ping(object connection) except -1:
@@ -155,7 +136,7 @@ cdef int add(Connection c, int64_t amount) except -1:
     if (amount > 0 and number > INT64_MAX - amount) or (amount < 0 and number < INT64_MIN - amount):
         raise CommandError("ERR increment or decrement would overflow")
     number += amount
-    c.keyspace.blind(c.argv[1].text, c.argv[1].size, text, format_integer(text, number),
+    c.keyspace.blind(c.argv[1].text, c.argv[1].size, text, write_number(text, number),
                      deadline_ms)
     c.reply.integer(number)
     return DONE

@@ -9,6 +9,7 @@ Source: Redis serialization protocol specification, RESP2 and RESP3.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
+from resp_kv.resp.numbers cimport write_number
 
 from resp_kv.errors import CommandError
 from resp_kv.resp.values import NO_REPLY, NULL_ARRAY, SetOf, Simple, Verbatim
@@ -17,30 +18,6 @@ cdef enum:
     FIRST_CAPACITY = 1024
     KEPT_CAPACITY = 64 * 1024
     NUMBER_ROOM = 24
-
-
-cdef Py_ssize_t write_number(char* to, long long number) noexcept nogil:
-    """Decimal digits of `number` at `to` (room for 20); returns how many characters."""
-    cdef char[24] digits
-    cdef Py_ssize_t count = 0, at = 0
-    cdef unsigned long long rest
-    if number < 0:
-        to[0] = b'-'
-        at = 1
-        rest = 0 - <unsigned long long>number
-    else:
-        rest = <unsigned long long>number
-    while True:
-        digits[count] = <char>(48 + rest % 10)
-        rest //= 10
-        count += 1
-        if rest == 0:
-            break
-    while count:
-        count -= 1
-        to[at] = digits[count]
-        at += 1
-    return at
 
 
 cdef class ReplyBuffer:

@@ -11,7 +11,7 @@ class Options:
     """Immutable. A value that makes no sense raises ValueError and names the field."""
 
     # Memory. All of it is bounded by these two numbers, whatever the amount of data.
-    memtable_bytes: int = 256 * MIB
+    memtable_bytes: int = 512 * MIB
     """Active and sealed memtable together. The active one is sealed at half of it."""
     block_cache_bytes: int = 256 * MIB
     """Decompressed table blocks and segment metas."""

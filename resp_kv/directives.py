@@ -113,7 +113,7 @@ durability("save", SavePoints(), "",
            "every write.", accepted=True)
 
 memory = _group("Memory")
-memory("memtable-bytes", Memory(MIB), "256mb",
+memory("memtable-bytes", Memory(MIB), "512mb",
        "Memory for new writes before they become tables.", ours=True)
 memory("block-cache-bytes", Memory(MIB), "256mb",
        "Memory for blocks of tables that were read.", ours=True)

@@ -33,6 +33,7 @@ cdef enum:
     RETRIES_MAX = 8                   # then a command reads synchronously: a cache too small
     STASH_KEPT = 64 * 1024
 
+HTTP_WORDS = (b"post", b"host:")     # what a browser sends before it comes to a hidden command
 RUN_AT_ONCE = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 
 
@@ -251,6 +252,10 @@ cdef class Connection:
         """The row of an unknown or container command, or the error that Redis gives."""
         cdef Command row = self.index.find(self.argv[0].text, self.argv[0].size)
         if row is None:
+            if args[0].lower() in HTTP_WORDS:
+                self.closing = True
+                log.warning("client %d at %s speaks HTTP: closed. A web page may be trying to send "
+                            "commands through somebody's browser", self.id, self.addr)
             raise CommandError(unknown_command(args))
         if len(args) < 2:
             if row.handler is not None:         # COMMAND, which also runs by itself

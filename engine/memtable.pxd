@@ -84,4 +84,5 @@ cdef class MemtableCursor(Cursor):
     cdef Reference* sorted
     cdef uint32_t room, count, at
     cdef int load(self, int prefix) except -1 nogil
+    cdef void find_telling_bytes(self) noexcept nogil
     cdef int settle(self) except -1 nogil

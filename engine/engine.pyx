@@ -18,8 +18,10 @@ go on. DiskFull is over when space is back. After a failed fsync nobody knows wh
 the engine is poisoned until a restart has read the log again.
 """
 
+from engine.batch cimport Batch
 from engine.cursor cimport Cursor
-from engine.entry cimport ABSENT, DELETE, FOUND, NEEDS_DISK, PUT, RANGE_DELETE, Entry, newer
+from engine.entry cimport ABSENT, DELETE, FOUND, NEEDS_DISK, RANGE_DELETE, Entry, newer
+from engine.log_format cimport RECORD_BYTES_MAX
 from engine.memtable cimport Node, supersedes
 from engine.merged_view cimport merge_all
 from engine.murmur cimport key_hash
@@ -29,21 +31,21 @@ import engine.compaction_picker as picker
 from engine.checkpoint import write_checkpoint
 from engine.compaction_step import CompactionStep
 from engine.disk import Disk
-from engine.errors import (
-    DirectoryInUse, DiskFull, EngineClosed, NeedsDisk, Poisoned, WriteRefused,
-)
+from engine.errors import DirectoryInUse, DiskFull, EngineClosed, Poisoned, WriteRefused
 from engine.file_names import LOCK
 from engine.flush import FlushStep
 from engine.options import Options
 from engine.paging import page_names, page_records
 from engine.range_deletes import RangeDeleteRecord
 from engine.recovery import recover
-from engine.snapshot import make_snapshot
+from engine.snapshot import make_scan, make_snapshot
 from engine.statistics import approximate_size, collect_statistics, verify_tables
 from engine.sync import Sync
 
 # write_room() is 1 only while at least this much log space is set aside.
 cdef uint64_t WRITE_ROOM_BYTES = 64 << 10
+# get() lets go of evicted blocks at this; whoever uses the C door does so by commit().
+cdef uint64_t RETIRED_BYTES_MAX = 1 << 20
 # How often the picker looks for work that only time has made.
 cdef uint64_t CHOICE_MS = 10_000
 
@@ -405,7 +407,7 @@ cdef class Engine:
 
     def get(self, key):
         """The Record of the key, or None. Reads the disk if it must. An expired record is returned;
-        the caller knows the time."""
+        the caller knows the time. Like a commit, it ends what lookups have lent."""
         cdef Entry e
         cdef bytes name = bytes(key)
         cdef int answer
@@ -414,9 +416,10 @@ cdef class Engine:
         while answer == NEEDS_DISK:
             self.load_now()
             answer = self.lookup(name, len(name), &e)
-        if answer == ABSENT or e.kind == DELETE:
-            return None
-        return make_record(&e)
+        record = None if answer == ABSENT or e.kind == DELETE else make_record(&e)
+        if self.cache.retired_bytes > RETIRED_BYTES_MAX:
+            self.cache.release()
+        return record
 
     def take_loads(self):
         """The blocks that lookups and pages have missed since the last call, or None. Run them in
@@ -457,13 +460,10 @@ cdef class Engine:
         return page_names(self, bytes(start), bytes(end), limit, offset, byte, now_ms, whole, skip)
 
     def scan(self, start=b"", end=b"", reverse=False):
-        """Generates the records with start <= key < end of this moment, ascending. `reverse` first
-        collects them all: for small ranges."""
-        with self.snapshot() as view:
-            records = view.scan(start, end)
-            if reverse:
-                records = reversed(list(records))
-            yield from records
+        """Iterates over the records with start <= key < end of this moment, ascending. `reverse`
+        first collects them all: for small ranges."""
+        records = make_scan(self.snapshot(), start, end, owned=True)
+        return reversed(list(records)) if reverse else records
 
     def snapshot(self):
         """A consistent view of now, usable in any thread: see engine/snapshot.pyx."""
@@ -472,29 +472,30 @@ cdef class Engine:
 
     # Writing, for Python.
 
-    def write(self, batch, sync=False):
+    def has_room(self):
+        """Whether a write would be taken now, without waiting for a step. Raises WriteRefused."""
+        self.check_open()
+        return self.write_room() == 1
+
+    def write(self, Batch batch not None, sync=False):
         """Stores the batch as one frame, stamped by the engine's own counter. While memory is full it
         runs the steps that are due, here and now. Raises WriteRefused."""
         cdef Entry e
-        cdef uint64_t total = 0
+        cdef int32_t offset
+        cdef uint8_t byte
+        cdef const char* at = batch.writes.at
+        cdef const char* end = at + batch.writes.used
         self.check_open()
         while not self.write_room():
             if not self.run_steps():
                 raise WriteRefused("memory is full, and the steps under way were not finished yet")
-        for kind, key, value, deadline_ms, offset, byte in batch.writes:  # no-cython-lint
-            total += len(key) + len(value) + 64
-        self.log.ensure(total)
+        self.log.ensure(batch.writes.used + batch.count * RECORD_BYTES_MAX)
         e.actor = 0
         e.annotation = 0
-        for kind, key, value, deadline_ms, offset, byte in batch.writes:
-            e.key = key
-            e.key_bytes = len(key)
-            e.value = value
-            e.value_bytes = len(value)
+        while at < end:
+            at = batch.read(at, &e, &offset, &byte)
             e.hlc = self.greatest_hlc + 1
-            e.deadline_ms = deadline_ms
-            e.kind = kind
-            if kind == RANGE_DELETE:
+            if e.kind == RANGE_DELETE:
                 self.put_range_delete(&e, offset, byte)
             else:
                 self.put(&e)

@@ -5,6 +5,7 @@ overwritten in place), to the tables and to the range deletes. Nothing it does c
 what it costs is the memory it keeps alive: close it soon.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from engine.cursor cimport Cursor
 from engine.engine cimport Engine
 from engine.entry cimport DELETE, PUT, Entry
@@ -62,17 +63,7 @@ cdef class Snapshot:
 
     def scan(self, start=b"", end=b""):
         """Records with start <= key < end (an empty end: no bound), ascending, tombstones left out."""
-        cdef Cursor cursor
-        cdef bytes first = bytes(start), bound = bytes(end)
-        self.check_open()
-        cursor = self.merged(self.readahead_bytes)
-        cursor.seek(first, len(first))
-        while cursor.valid:
-            if bound and cursor.entry.key[:cursor.entry.key_bytes] >= bound:
-                return
-            if cursor.entry.kind == PUT:
-                yield make_record(&cursor.entry)
-            cursor.advance()
+        return make_scan(self, start, end)
 
     def count(self, int offset=-1, int byte=0, uint64_t now_ms=0):
         """Live, unexpired keys; with offset >= 0 only those with key[offset] == byte."""
@@ -167,3 +158,58 @@ def make_snapshot(Engine engine):
     snapshot.version = engine.tables.version
     snapshot.readahead_bytes = engine.options.scan_readahead_bytes
     return snapshot
+
+
+cdef class Scan:
+    """Iterates over the records of a snapshot. Not a generator: that would be a third of the time
+    that a record takes."""
+
+    cdef Snapshot view
+    cdef Cursor cursor
+    cdef bytes end
+    cdef bint owned                # the snapshot was made for this scan and closes with it
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Cursor cursor = self.cursor
+        cdef const Entry* e
+        if cursor is None:
+            raise StopIteration
+        self.view.check_open()
+        e = &cursor.entry
+        while cursor.valid and not self.is_past(e):
+            if e.kind == PUT:
+                record = make_record(e)
+                cursor.advance()
+                return record
+            cursor.advance()
+        self.close()
+        raise StopIteration
+
+    cdef bint is_past(self, const Entry* e) noexcept:
+        cdef uint32_t end_bytes = <uint32_t>PyBytes_GET_SIZE(self.end)
+        cdef int order
+        if end_bytes == 0:
+            return False
+        order = memcmp(e.key, PyBytes_AS_STRING(self.end), min(e.key_bytes, end_bytes))
+        return order > 0 or (order == 0 and e.key_bytes >= end_bytes)
+
+    def close(self):
+        """Ends the iteration; may be called twice."""
+        self.cursor = None
+        if self.owned:
+            self.view.close()
+
+
+def make_scan(Snapshot view, start, end, owned=False):
+    cdef Scan scan = Scan.__new__(Scan)
+    cdef bytes first = bytes(start)
+    view.check_open()
+    scan.view = view
+    scan.owned = owned
+    scan.end = bytes(end)
+    scan.cursor = view.merged(view.readahead_bytes)
+    scan.cursor.seek(first, len(first))
+    return scan

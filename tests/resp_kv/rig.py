@@ -56,10 +56,11 @@ class RigClient:
 
 
 class Rig:
-    def __init__(self, directory, **directives):
+    def __init__(self, directory, disk=None, **directives):
         settings = {name.replace("_", "-"): str(value) for name, value in directives.items()}
         self.config = Config(settings)
-        self.engine = Engine.open(str(directory), engine_options(self.config), START_MS)
+        self.engine = Engine.open(str(directory), engine_options(self.config), START_MS,
+                                  disk)
         self.clock = Clock(START_MS)
         self.clock.recover(self.engine.greatest_hlc)
         self.store = EngineStore(self.engine)

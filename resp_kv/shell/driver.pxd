@@ -39,6 +39,9 @@ cdef class Driver:
     cdef public bint sync_always
     cdef list disk_waiters, room_waiters, pause_waiters, turn_waiters, sync_waiters
     cdef uint64_t next_id, turn_began, layout_seen, budget_ns
+    cdef uint64_t waited_ns                        # of the turn under way, without work
+    cdef public int linger_ms                      # 0: every batch returns to the loop
+    cdef int under_way                             # pieces of work whose end the loop will tell
     cdef uint64_t[TURN_BUCKETS] turn_buckets       # turns by the power of two of their microseconds
     cdef readonly uint64_t longest_turn_usec, turns
     cdef bint again, accepting
@@ -47,6 +50,8 @@ cdef class Driver:
     cdef int touch(self, Connection connection) except -1
     cdef int flush(self, Connection connection) except -1
     cdef int arm(self, Connection connection, uint32_t events) except -1
+    cdef int linger(self, uint64_t now) noexcept
+    cdef int note_turn(self, uint64_t now) except -1
     cdef int begin(self) except -1
     cdef int finish(self) except -1
     cdef int park(self, Connection connection) except -1

@@ -1,0 +1,3 @@
+from benchmarks.server.compare import main
+
+main()

@@ -17,6 +17,10 @@ of them.
 
 An input table of which all of this is known from its properties is not even read.
 
+A table of a sorted level is ended at `table_bytes_max`, or earlier, before it overlaps more than
+`overlap_tables_max` full tables of the level behind its own. A merge within level 0 makes one table,
+whatever its size: there the number is what matters.
+
 run() does all of it; step(budget) a part, so that a thread can pause in between, for the rate or
 for a shutdown. No clock: the caller measures. The GIL is taken per half megabyte of input or
 output.
@@ -47,6 +51,7 @@ cdef class Compaction:
         self.choice = choice
         self.outputs = []
         self.unread = []
+        self._underneath_keys = []
         self._disk = disk
         self._directory = directory
         self._options = options
@@ -54,17 +59,52 @@ cdef class Compaction:
         self._range_deletes = NONE if range_deletes is None else range_deletes
         self._now_ms = now_ms
         self._drop_below_hlc = drop_below_hlc
-        self._table_bytes_max = options.table_bytes_max
+        self._table_bytes_max = options.table_bytes_max if choice.target else EVERYTHING
         applied = [item.sequence for item in self._range_deletes]
         applied.append(min(table.properties.cleared_sequence for table in choice.tables))
         self._cleared_sequence = max(sequence, max(applied))
         self._writers = []
         numbers = choice.numbers
         self._watch([table for table in version.tables() if table.number not in numbers])
+        self._note_underneath(version)
         self._plan(version)
 
     def __dealloc__(self):
         free(self._bystanders)
+        free(self._underneath)
+
+    cdef int _note_underneath(self, version) except -1:
+        """The tables that the outputs will meet when they are pushed down in their turn."""
+        cdef Underneath* other
+        level = self.choice.target + 1
+        tables = ()
+        if 1 < level < len(version.levels):
+            tables = version.overlapping(level, self.choice.least_key, self.choice.greatest_key)
+        self._overlap_bytes_max = self._options.table_bytes_max * self._options.overlap_tables_max
+        self._underneath = <Underneath*>calloc(len(tables) + 1, sizeof(Underneath))
+        if self._underneath == NULL:
+            raise MemoryError
+        for table in tables:
+            key = table.properties.greatest_key
+            self._underneath_keys.append(key)
+            other = &self._underneath[self._underneath_count]
+            other.greatest_key = <bytes>key
+            other.greatest_bytes = <uint32_t>len(key)
+            other.file_bytes = table.properties.file_bytes
+            self._underneath_count += 1
+        return 0
+
+    cdef bint _overlaps_too_much(self, const Entry* e) noexcept nogil:
+        """Whether a table that ends before `e` would overlap enough of the level after next. The
+        tables underneath are passed once, together with the keys."""
+        cdef const Underneath* other
+        while self._passed < self._underneath_count:
+            other = &self._underneath[self._passed]
+            if compare(e.key, e.key_bytes, other.greatest_key, other.greatest_bytes) <= 0:
+                break
+            self._overlap_bytes += other.file_bytes
+            self._passed += 1
+        return self._overlap_bytes > self._overlap_bytes_max
 
     def _plan(self, version):
         """Sorts out tables that need no reading, and makes one lane per table or sorted level."""
@@ -185,7 +225,8 @@ cdef class Compaction:
             self.entries_read += 1
             done += e.key_bytes + <uint64_t>e.value_bytes
             if not self._is_superfluous(e):
-                if self._writer is None or self._writer.size() >= self._table_bytes_max:
+                if (self._overlaps_too_much(e) or self._writer is None
+                        or self._writer.size() >= self._table_bytes_max):
                     with gil:
                         self._start_table()
                 self._writer.add(e)
@@ -195,6 +236,7 @@ cdef class Compaction:
 
     cdef int _start_table(self) except -1:
         self._end_table()
+        self._overlap_bytes = 0
         self._writer = TableWriter(self._disk, self._directory, self._take_number(), self._options)
         self._writer.cleared_sequence = self._cleared_sequence
         self._writers.append(self._writer)

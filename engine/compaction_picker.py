@@ -19,8 +19,14 @@ Since the dot alone decides which version of a key wins, *any* choice of inputs 
 right; a choice is only better or worse. The one rule is that the tables of a level below 0 stay
 disjoint, so all tables of the target level that overlap the inputs are inputs.
 
-Left out: tiered compaction (fewer writes, more tables per read), and several compactions at once
-(`busy` is there for it). See docs/decisions/0004-compaction.md.
+Several compactions may be under way at once (Busy says which choices they rule out). Since level 0
+wants the whole range of level 1, pushing level 1 down on other threads could keep it waiting for
+ever: so while level 0 is due and its way is taken, nothing more is taken from level 1. And once
+level 0 has grown to `level0_tables_slowdown` tables, those that wait are merged into one table of
+level 0: each byte is written once more than needed, but reads and the writers' brake count tables.
+
+Left out: tiered compaction in general (fewer writes, more tables per read). See
+docs/decisions/0004-compaction.md.
 """
 
 from bisect import bisect_left, bisect_right
@@ -44,18 +50,57 @@ class Choice:
         return frozenset(table.number for table in self.tables)
 
     @property
+    def least_key(self):
+        return min(table.properties.least_key for table in self.tables)
+
+    @property
+    def greatest_key(self):
+        return max(table.properties.greatest_key for table in self.tables)
+
+    @property
     def is_move(self):
         """One table with nothing below it: it goes down by an edit alone."""
         return len(self.tables) == 1 and 0 < self.level < self.target and self.reason == "size"
 
 
-def choose(version, options, now_ms=0, drop_below_hlc=0, busy=frozenset()):
-    """The most urgent Choice, or None. Tables numbered in `busy` are left alone."""
+class Busy:
+    """What the compactions under way (Choices) leave to others.
+
+    No table may be an input of two. And of two that write into one sorted level the ranges of keys
+    must be apart: what they will put there is in no version yet, so nobody could take it along."""
+
+    def __init__(self, under_way=()):
+        self.under_way = tuple(under_way)
+        self.numbers = frozenset().union(*(choice.numbers for choice in self.under_way))
+
+    def __contains__(self, table):
+        return table.number in self.numbers
+
+    def rules_out(self, choice):
+        if choice.numbers & self.numbers:
+            return True
+        return any(
+            choice.target == other.target > 0
+            and choice.least_key <= other.greatest_key
+            and other.least_key <= choice.greatest_key
+            for other in self.under_way
+        )
+
+
+def choose(version, options, now_ms=0, drop_below_hlc=0, under_way=()):
+    """The most urgent Choice beside those that are `under_way`, or None."""
+    busy = Busy(under_way)
+    level0_waits = False
     for score, level in sorted(scores(version, options), reverse=True):
-        if score >= 1:
-            choice = choose_level(version, level, busy)
-            if choice is not None:
-                return choice
+        if score < 1 or (level == 1 and level0_waits):
+            continue
+        if level == 0:
+            choice = choose_level0(version, options, busy)
+            level0_waits = choice is None or choice.target == 0
+        else:
+            choice = choose_from(version, level, busy)
+        if choice is not None:
+            return choice
     return (
         choose_covered(version, busy)
         or choose_garbage(version, now_ms, drop_below_hlc, busy)
@@ -65,21 +110,37 @@ def choose(version, options, now_ms=0, drop_below_hlc=0, busy=frozenset()):
 
 def scores(version, options):
     """Pairs (score, level) of every level that can be pushed down."""
-    yield len(version.levels[0]) / options.level0_tables_trigger, 0
+    count = len(version.levels[0])
+    slow = count >= options.slowdown_tables
+    yield (float("inf") if slow else count / options.level0_tables_trigger), 0
     allowed = options.level_bytes_base
     for level in range(1, len(version.levels) - 1):
         yield version.level_bytes(level) / allowed, level
         allowed *= options.level_multiplier
 
 
-def choose_level(version, level, busy):
-    if level == 0:
-        tables = version.levels[0]
-        if any(table.number in busy for table in tables):
-            return None
-        return downwards(version, level, tables, "tables", busy)
+def choose_level0(version, options, busy):
+    """All of level 0 that is free goes down; else, when there is too much of it, together."""
+    free = [table for table in version.levels[0] if table not in busy]
+    if len(free) < options.level0_tables_trigger:
+        return None
+    choice = downwards(version, 0, tuple(free), "tables", busy)
+    if choice is None and len(version.levels[0]) >= options.slowdown_tables:
+        choice = within_level0(free, options)
+    return choice
+
+
+def within_level0(free, options):
+    """The smallest tables, up to the size of level 1; two at least."""
+    free = sorted(free, key=lambda table: (table.properties.file_bytes, table.number))
+    sums = accumulate(table.properties.file_bytes for table in free)
+    fitting = sum(1 for total in sums if total <= options.level_bytes_base)
+    return Choice(0, 0, tuple(free[:fitting]), "crowded") if fitting > 1 else None
+
+
+def choose_from(version, level, busy):
     for _, _, table in sorted(costs(version, level)):
-        if table.number not in busy:
+        if table not in busy:
             choice = downwards(version, level, (table,), "size", busy)
             if choice is not None:
                 return choice
@@ -104,16 +165,15 @@ def downwards(version, level, tables, reason, busy):
     least = min(table.properties.least_key for table in tables)
     greatest = max(table.properties.greatest_key for table in tables)
     below = version.overlapping(level + 1, least, greatest)
-    if any(table.number in busy for table in below):
-        return None
-    return Choice(level, level + 1, (*tables, *below), reason)
+    choice = Choice(level, level + 1, (*tables, *below), reason)
+    return None if busy.rules_out(choice) else choice
 
 
 def choose_covered(version, busy):
     """A table that a range delete hides as a whole: it goes without being read."""
     for item in version.range_deletes:
         for level, table in version.placed():
-            if table.number not in busy and covers_table(item, table.properties):
+            if table not in busy and covers_table(item, table.properties):
                 return Choice(level, level, (table,), "range-deleted")
     return None
 
@@ -141,7 +201,7 @@ def choose_garbage(version, now_ms, drop_below_hlc, busy):
     for level, table in version.placed():
         properties = table.properties
         if (
-            table.number in busy
+            table in busy
             or properties.greatest_hlc >= drop_below_hlc
             or properties.greatest_annotation >= drop_below_hlc
         ):
@@ -180,7 +240,7 @@ def choose_uncleared(version, busy):
         for level, table in version.placed():
             properties = table.properties
             if (
-                table.number not in busy
+                table not in busy
                 and properties.cleared_sequence < item.sequence
                 and properties.least_dot < item.dot
                 and properties.greatest_key >= item.start

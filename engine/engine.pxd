@@ -17,6 +17,8 @@ cdef class Engine:
     cpdef int commit(self) except -1
     cpdef bint dirty(self) noexcept
     cpdef int write_room(self) except -1
+    cpdef double write_pressure(self) noexcept
+    cpdef double write_delay_usec_per_kib(self) noexcept
     cdef public uint64_t written_position, synced_position
     cdef readonly uint64_t layout
     cdef readonly uint64_t greatest_hlc
@@ -37,20 +39,22 @@ cdef class Engine:
     cdef uint64_t sequence             # of the last put
     cdef uint64_t frame_sequence       # of the first record of the pending frame
     cdef uint64_t memtable_bytes, log_bytes_max
-    cdef int level0_tables_stop
+    cdef int level0_tables_slowdown, level0_tables_stop
     cdef uint64_t log_start            # where the active memtable's part of the log begins
     cdef uint64_t sealed_sequence      # of the sealed memtable's last write
     cdef uint64_t next_number          # of the next file
     cdef object refused                # the WriteRefused that a restart alone can lift
-    cdef object step_error             # why the last step failed
-    cdef object flushing, compacting   # steps that were taken and not finished
-    cdef object choice                 # of the picker, for this version
+    cdef bint stalled                  # what write_room() said last
+    cdef dict step_errors              # kind of step -> why the last one failed
+    cdef object flushing               # the flush that was taken and not finished
+    cdef list compacting               # the compactions
+    cdef object choice                 # of the picker, for this version and these compactions
     cdef bint choice_known
     cdef uint64_t chosen_ms            # when the picker was asked
     cdef uint64_t flushed_sequence     # the last write that is in tables
     cdef object lock
     cdef dict counters
     cdef int check_open(self) except -1
-    cdef int check_stall(self) except -1
+    cdef int check_stall(self, bint memory_is_full) except -1
     cdef int use_version(self, object version) except -1
     cdef Cursor merged(self, Loads loads, object readahead_bytes)

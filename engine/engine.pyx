@@ -27,13 +27,11 @@ from engine.merged_view cimport merge_all
 from engine.murmur cimport key_hash
 from engine.record cimport Record, make_record
 
-import engine.compaction_picker as picker
+import engine.schedule as schedule
 from engine.checkpoint import write_checkpoint
-from engine.compaction_step import CompactionStep
 from engine.disk import Disk
 from engine.errors import DirectoryInUse, DiskFull, EngineClosed, Poisoned, WriteRefused
 from engine.file_names import LOCK
-from engine.flush import FlushStep
 from engine.options import Options
 from engine.paging import page_names, page_records
 from engine.range_deletes import RangeDeleteRecord
@@ -46,8 +44,6 @@ from engine.sync import Sync
 cdef uint64_t WRITE_ROOM_BYTES = 64 << 10
 # get() lets go of evicted blocks at this; whoever uses the C door does so by commit().
 cdef uint64_t RETIRED_BYTES_MAX = 1 << 20
-# How often the picker looks for work that only time has made.
-cdef uint64_t CHOICE_MS = 10_000
 
 
 cdef class Engine:
@@ -65,11 +61,16 @@ cdef class Engine:
         engine.disk = disk or Disk()
         engine.memtable_bytes = engine.options.memtable_bytes
         engine.log_bytes_max = engine.options.log_bytes_max
+        engine.level0_tables_slowdown = engine.options.slowdown_tables
         engine.level0_tables_stop = engine.options.level0_tables_stop
         engine.cache = BlockCache(engine.options.block_cache_bytes)
         engine.loads = Loads()
         engine.unsynced = []
-        engine.counters = {"flushes": 0, "flush_bytes": 0, "compactions": 0, "compaction_bytes": 0}
+        engine.compacting = []
+        engine.step_errors = {}
+        engine.counters = dict.fromkeys(
+            ("flushes", "flush_bytes", "compactions", "compaction_bytes", "stalls"), 0
+        )
         engine.start(now_ms)
         return engine
 
@@ -225,19 +226,47 @@ cdef class Engine:
         if self.sealed is not None:
             used += self.sealed.bytes_used()
         if used >= self.memtable_bytes or self.tables.level0_count >= self.level0_tables_stop:
-            return self.check_stall()
+            return self.check_stall(used >= self.memtable_bytes)
+        self.stalled = False
         self.log.ensure(WRITE_ROOM_BYTES)
         return 1
 
-    cdef int check_stall(self) except -1:
+    cdef int check_stall(self, bint memory_is_full) except -1:
         """0, but when the steps that would end the stall fail, their failure is the answer."""
-        if self.step_error is not None:
-            kind = DiskFull if isinstance(self.step_error, OSError) else WriteRefused
-            raise kind(f"writes wait for a flush or a compaction that fails: {self.step_error}")
+        error = self.step_errors.get("flush" if memory_is_full else "compaction")
+        if error is not None:
+            kind = DiskFull if isinstance(error, OSError) else WriteRefused
+            raise kind(f"writes wait for a flush or a compaction that fails: {error}")
         if self.sealed is None and self.tables.level0_count < self.level0_tables_stop:
             self.seal()
             return 1
+        if not self.stalled:
+            self.stalled = True
+            self.counters["stalls"] += 1
         return 0
+
+    cpdef double write_pressure(self) noexcept:
+        """0: write as fast as you like. From there to 1, where write_room() is 0: flushes or
+        compactions are falling behind, slow down (see write_delay_usec_per_kib)."""
+        cdef double filled, tables = 0, memory = 0
+        cdef double half = self.memtable_bytes / 2.0
+        cdef int over = self.tables.level0_count - self.level0_tables_slowdown
+        filled = min(1.0, self.active.bytes_used() / half)
+        if over >= 0:
+            # The active memtable is the next table: so the pressure rises between flushes, too.
+            tables = (over + filled) / (self.level0_tables_stop - self.level0_tables_slowdown)
+        if self.sealed is not None:
+            half = max(1.0, <double>self.memtable_bytes - self.sealed.bytes_used())
+            memory = 2 * self.active.bytes_used() / half - 1
+        return min(1.0, max(0.0, tables, memory))
+
+    cpdef double write_delay_usec_per_kib(self) noexcept:
+        """How long the owner should let pass for each KiB that is written: the square of the
+        pressure in milliseconds. So a tenth of the pressure asks for 100 MB/s, a third for 10, all
+        of it for 1: whatever the disk can take, somewhere on the way writes come in as fast as they
+        go out, and there they stay. The engine has no clock; who obeys it counts the delays."""
+        cdef double pressure = self.write_pressure()
+        return 1000 * pressure * pressure
 
     # Sealing and steps.
 
@@ -277,107 +306,20 @@ cdef class Engine:
 
     def step_wanted(self, now_ms=0, drop_below_hlc=0):
         """Whether take_step(), with the same arguments, would give one."""
-        if self.sealed is not None and self.flushing is None:
-            return True
-        watermark = self.watermark(drop_below_hlc)
-        return self.compacting is None and self.choose(now_ms, watermark) is not None
-
-    def watermark(self, drop_below_hlc):
-        """What is in memory may be older than a tombstone that a compaction would drop: so it
-        may drop only what is below all of that too."""
-        least = min(drop_below_hlc, self.active.least_hlc)
-        return least if self.sealed is None else min(least, self.sealed.least_hlc)
-
-    def choose(self, uint64_t now_ms, uint64_t drop_below_hlc):
-        """The picker's choice. It is asked again for a new version, and now and then because
-        records expire and the watermark rises."""
-        if not self.choice_known or now_ms >= self.chosen_ms + CHOICE_MS:
-            self.choice = picker.choose(
-                self.tables.version, self.options, now_ms, drop_below_hlc
-            )
-            self.choice_known = True
-            self.chosen_ms = now_ms
-        return self.choice
+        return schedule.step_wanted(self, now_ms, drop_below_hlc)
 
     def take_step(self, now_ms=0, drop_below_hlc=0):
         """The most urgent step that is not under way, or None: see engine/step.py. One flush and
-        one compaction may run at the same time.
+        `compactions_max` compactions may run at the same time, and be finished in any order.
 
         A compaction may drop tombstones and what expired before `now_ms`, if older than
         `drop_below_hlc`: what the caller knows to be seen by all who should."""
         self.check_open()
-        if self.sealed is not None and self.flushing is None:
-            self.flushing = FlushStep(
-                self, self.sealed, self.take_number(), self.log.number, self.log.start_position,
-                self.sealed_sequence, self.ranges_up_to(self.sealed_sequence), self.greatest_hlc,
-            )
-            return self.flushing
-        watermark = self.watermark(drop_below_hlc)
-        if self.compacting is None and self.choose(now_ms, watermark) is not None:
-            version = self.tables.version
-            self.compacting = CompactionStep(
-                self, self.choice, version, version.range_deletes, self.flushed_sequence, now_ms,
-                watermark, self.idle_ranges(drop_below_hlc),
-            )
-            return self.compacting
-        return None
-
-    def ranges_up_to(self, sequence):
-        """The range deletes that tables may apply: a later one is only in the log, and must not
-        show in a table before it is durable."""
-        return RangeDeletes(item for item in self.range_deletes if item.sequence <= sequence)
-
-    def idle_ranges(self, drop_below_hlc):
-        """Range deletes that hide nothing any more: in the manifest, older than the watermark,
-        applied to every table that they touch, and older than everything in memory."""
-        idle = []
-        for item in self.tables.version.range_deletes:
-            if item.hlc >= drop_below_hlc or self.active.least_hlc <= item.hlc:
-                continue
-            if self.sealed is not None and self.sealed.least_hlc <= item.hlc:
-                continue
-            if all(
-                table.properties.cleared_sequence >= item.sequence
-                or table.properties.greatest_key < item.start
-                or (item.end and table.properties.least_key >= item.end)
-                for table in self.tables.version.tables()
-            ):
-                idle.append(item)
-        return idle
+        return schedule.take_step(self, now_ms, drop_below_hlc)
 
     def finish(self, step):
         """Puts a step's result in force. Returns its error, or None."""
-        if step is self.flushing:
-            self.flushing = None
-        elif step is self.compacting:
-            self.compacting = None
-        else:
-            raise ValueError("this step was not taken, or was finished already")
-        self.choice_known = False
-        self.step_error = step.error
-        if step.error is not None:
-            return step.error
-        version = self.tables.version
-        numbers = [table.number for table in step.removed]
-        if step.kind == "flush":
-            self.counters["flushes"] += 1
-            self.counters["flush_bytes"] += step.table_bytes
-            self.sealed = None
-            self.flushed_sequence = step.sequence
-            if step.position > self.synced_position:
-                self.synced_position = step.position
-            self.unsynced = [log for log in self.unsynced if log.end() > step.position]
-        else:
-            self.counters["compactions"] += 1
-            self.counters["compaction_bytes"] += step.table_bytes
-        if step.retired:
-            self.range_deletes = self.range_deletes.without(step.retired)
-        self.use_version(version.replaced(numbers, step.added).with_range_deletes(
-            self.ranges_up_to(self.flushed_sequence)
-        ))
-        if self.cache.retired_bytes:
-            self.cache.release()
-        return None
+        return schedule.finish(self, step)
 
     def run_steps(self, now_ms=0, drop_below_hlc=0, kind=None):
         """Runs steps here and now until none (of that kind) is wanted; returns how many. Raises
@@ -580,9 +522,12 @@ cdef class Engine:
             "sealed_bytes": self.sealed.bytes_used() if self.sealed is not None else 0,
             "log_bytes": self.written_position - self.log_start,
             "sequence": self.sequence,
-            "stalled": self.tables.level0_count >= self.level0_tables_stop,
+            "stalled": self.stalled or self.tables.level0_count >= self.level0_tables_stop,
             "refused": str(self.refused) if self.refused is not None else "",
-            "step_error": str(self.step_error) if self.step_error is not None else "",
+            "step_error": "; ".join(map(str, self.step_errors.values())),
+            "compactions_running": len(self.compacting),
+            "write_pressure": self.write_pressure(),
+            "write_delay_usec_per_kib": self.write_delay_usec_per_kib(),
             **self.counters,
         })
 

@@ -41,13 +41,21 @@ class Options:
     level0_tables_trigger: int = 4
     """Tables of level 0 that make a compaction worth while."""
     level0_tables_slowdown: int = 8
-    """From here on stats() reports `write_pressure`, and compactions go before everything else."""
+    """From here on writes are slowed down more and more (Engine.write_pressure), level 0 goes
+    before all other levels, and is merged within itself while its way down is taken. At most one
+    below level0_tables_stop."""
     level0_tables_stop: int = 12
     """From here on write_room() is 0 until a compaction was installed: reads would get too slow."""
     level_bytes_base: int = 512 * MIB
     """Size of level 1 above which it spills into level 2."""
     level_multiplier: int = 10
     """Each further level may be this many times larger."""
+
+    compactions_max: int = 4
+    """Compactions that take_step() hands out at the same time: no more than threads to run them."""
+    overlap_tables_max: int = 20
+    """An output is ended before it overlaps more than so many full tables of the level after the
+    one it goes to: the compaction that takes it down from there would be too large."""
 
     # Reading ahead.
     scan_readahead_bytes: int = 256 * KIB
@@ -71,6 +79,8 @@ class Options:
             "level0_tables_stop": 2,
             "level_bytes_base": 4 * KIB,
             "level_multiplier": 2,
+            "compactions_max": 1,
+            "overlap_tables_max": 1,
             "scan_readahead_bytes": 0,
             "compaction_readahead_bytes": 0,
         }
@@ -80,3 +90,8 @@ class Options:
                 raise ValueError(f"{field} must be a whole number of at least {minimum}")
         if self.level0_tables_stop < self.level0_tables_trigger:
             raise ValueError("level0_tables_stop must not be below level0_tables_trigger")
+
+    @property
+    def slowdown_tables(self):
+        """level0_tables_slowdown, but below where writes stop."""
+        return min(self.level0_tables_slowdown, self.level0_tables_stop - 1)

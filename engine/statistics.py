@@ -5,13 +5,9 @@ from engine.file_names import table_name
 
 
 def collect_statistics(engine, numbers):
-    """`numbers` of the engine itself, with those of its tables and its cache.
-
-    write_pressure is 0 while level 0 is in order and 1 from where writes stop."""
-    version, options = engine.version, engine.options
+    """`numbers` of the engine itself, with those of its tables and its cache."""
+    version = engine.version
     tables = version.tables()
-    slowdown, stop = options.level0_tables_slowdown, options.level0_tables_stop
-    excess = len(version.levels[0]) - slowdown
     return {
         **numbers,
         "tables": len(tables),
@@ -23,7 +19,6 @@ def collect_statistics(engine, numbers):
             for level in version.levels
         ],
         "range_deletes": len(engine.range_deletes),
-        "write_pressure": min(1.0, max(0, excess + 1) / max(1, stop - slowdown + 1)),
         "cache_bytes": engine.cache.used_bytes,
         "cache_hits": engine.cache.hits,
         "cache_misses": engine.cache.misses,

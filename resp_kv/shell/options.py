@@ -9,6 +9,7 @@ SAME = {
     "block-bytes": "block_bytes",
     "bloom-bits-per-key": "bloom_bits_per_key",
     "table-bytes-max": "table_bytes_max",
+    "compaction-threads": "compactions_max",
 }
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 from engine.compaction_picker import choose, covers_table
@@ -67,13 +68,54 @@ def test_a_table_with_nothing_below_moves():
     assert described(choice) == (1, 2, [1], "size")
 
 
-def test_busy_tables_are_left_alone():
-    version = version_of(
-        [], [table(1, b"a", b"c", 5000), table(2, b"d", b"f", 5000)], [table(3, b"a", b"b")]
-    )
-    assert described(choose(version, OPTIONS, busy={2})) == (1, 2, [1, 3], "size")
-    assert choose(version, OPTIONS, busy={2, 3}) is None
-    assert choose(version_of([table(9), table(8), table(7)]), OPTIONS, busy={8}) is None
+def test_what_is_under_way_is_left_alone():
+    one, two = table(1, b"a", b"c", 5000), table(2, b"d", b"f", 5000)
+    below = table(3, b"a", b"b")
+    version = version_of([], [one, two], [below])
+    first = choose(version, OPTIONS)
+    assert described(first) == (1, 2, [2], "size")
+    second = choose(version, OPTIONS, under_way=[first])
+    assert described(second) == (1, 2, [1, 3], "size")
+    assert choose(version, OPTIONS, under_way=[first, second]) is None
+
+
+def test_two_that_write_into_a_level_stay_apart():
+    level0 = [table(9, b"a", b"m"), table(8, b"n", b"p"), table(7, b"q", b"z")]
+    down = choose(version_of(level0), OPTIONS)
+    assert described(down) == (0, 1, [7, 8, 9], "tables")
+    later = [table(12, b"a", b"b"), table(11, b"c", b"d"), table(10, b"e", b"f")]
+    assert choose(version_of(later + level0), OPTIONS, under_way=[down]) is None
+    apart = [table(number, b"~") for number in (14, 13, 12)]
+    for one in apart:
+        one.properties.greatest_key = b"~~"
+    choice = choose(version_of(apart + level0), OPTIONS, under_way=[down])
+    assert described(choice) == (0, 1, [12, 13, 14], "tables")
+
+
+def test_level_1_gives_way_to_level_0():
+    """Or else it would always be busy, and level 0 could never come down."""
+    one, two = table(1, b"a", b"c", 5000), table(2, b"d", b"f", 5000)
+    version = version_of([], [one, two])
+    move = choose(version, OPTIONS)
+    level0 = [table(number) for number in range(19, 10, -1)]
+    options = replace(OPTIONS, level0_tables_slowdown=11)
+    assert choose(version_of(level0, [one, two]), options, under_way=[move]) is None
+    deep = [table(3, b"a", b"c", 50000)]
+    choice = choose(version_of(level0, [one, two], deep), options, under_way=[move])
+    assert described(choice) == (2, 3, [3], "size")
+
+
+def test_a_crowded_level_0_is_merged_within_itself_while_its_way_is_taken():
+    options = Options(level0_tables_trigger=2, level0_tables_slowdown=5, level_bytes_base=1 << 12)
+    old = [table(2), table(1)]
+    down = choose(version_of(old), options)
+    new = [table(number, file_bytes=100 * number) for number in (6, 5, 4, 3)]
+    assert choose(version_of(new[2:] + old), options, under_way=[down]) is None
+    choice = choose(version_of(new + old), options, under_way=[down])
+    assert described(choice) == (0, 0, [3, 4, 5, 6], "crowded")
+    large = [table(number, file_bytes=1000 * number) for number in (6, 5, 4, 3, 1)]
+    choice = choose(version_of(large + old), options, under_way=[down])
+    assert choice is None                    # two of them would be larger than level 1 may be
 
 
 def test_a_table_under_a_range_delete():

@@ -4,7 +4,7 @@ from engine.options import Options
 
 
 def test_the_defaults_are_valid():
-    assert Options().memtable_bytes == 256 << 20
+    assert Options().memtable_bytes == 512 << 20
 
 
 @pytest.mark.parametrize(

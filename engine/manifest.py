@@ -150,6 +150,7 @@ def write_current(disk, directory, name):
         file.sync()
     finally:
         file.close()
+    disk.sync_directory(directory)  # or else the rename may survive and what it names may not
     disk.rename(path + ".new", path)
     disk.sync_directory(directory)
 

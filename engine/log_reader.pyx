@@ -9,8 +9,8 @@ Frames end in one of these ways:
     nothing behind, or only zeros       clean
     a frame that is not whole, or whose checksum is wrong:
         no whole frame follows it       torn: the process or the machine died while it was written
-        whole frames follow it, one     a power failure wrote later pages and not this one: they were
-          of its pages is all zeros,    never promised to be there, because ...
+        whole frames follow it, one     a power failure wrote later sectors and not this one: they were
+          of its sectors is all zeros,  never promised to be there, because ...
           and none of those that        ... a frame says up to where the log was synced when it
           follow was made after this    was made
           place was synced
@@ -33,7 +33,8 @@ from engine.errors import DamagedFile, UnknownFormat
 from engine.log_writer import MAGIC
 
 cdef uint64_t WINDOW = 1 << 20
-cdef uint64_t PAGE = 4096
+# What a disk writes whole or not at all; kernels write pages, which are several of them.
+cdef uint64_t SECTOR = 512
 # A later frame is looked for byte by byte; nobody ever gets to a sequence beyond this.
 cdef uint64_t SEQUENCE_MAX = <uint64_t>1 << 56
 
@@ -144,7 +145,7 @@ cdef class LogReader:
         claim = max((frame.synced for frame in later), default=0)
         if claim > self.position:
             raise DamagedFile(self.path, self.end, f"{self.problem}, in a part that had been synced")
-        if later and not self.lost_page(later[0].offset):
+        if later and not self.lost_sector(later[0].offset):
             raise DamagedFile(
                 self.path, self.end, f"{self.problem}, and whole frames follow at {later[0].offset}"
             )
@@ -177,14 +178,14 @@ cdef class LogReader:
                 i += 1
         return found
 
-    def lost_page(self, before):
-        """Whether a whole page's worth of zeros lies between the bad place and `before`: what a
-        page that never reached the disk looks like."""
+    def lost_sector(self, before):
+        """Whether a sector of zeros lies between the bad place and `before`: what one that never
+        reached the disk looks like."""
         place = self.end
         while place < before:
-            stop = min((place // PAGE + 1) * PAGE, before)
+            stop = min((place // SECTOR + 1) * SECTOR, before)
             piece = self.file.read(stop - place, place)
-            if stop % PAGE == 0 and not any(piece):
+            if stop % SECTOR == 0 and not any(piece):
                 return True
             place = stop
         return False

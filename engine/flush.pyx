@@ -43,6 +43,7 @@ class FlushStep(Step):
             self.table_bytes = table.properties.file_bytes
         self.commit({
             "log": self.log,
+            "position": self.position,
             "sequence": self.sequence,
             "next": self.number + 1,
             "hlc": self.greatest_hlc,

@@ -86,6 +86,11 @@ cdef class LogReader:
         self.start_position = int.from_bytes(body[8:], "little")
         self.end = SEGMENT_HEADER_BYTES
 
+    def assume_start(self, position):
+        """Says where in the log a segment starts whose own header was never written."""
+        if self.empty:
+            self.start_position = position
+
     def __iter__(self):
         """The good frames. Afterwards `problem` is set unless the end is clean."""
         while not self.empty:

@@ -10,6 +10,7 @@ them); every field may be absent:
     tables    [[level, number, file_bytes], ...]   tables that now count
     gone      [number, ...]                        tables that do not count any more
     log       the first log segment that is still needed
+    position  where in the log that segment starts
     sequence  the last write that is in tables rather than in the log
     next      every file number from here on is unused
     hlc       the greatest ever stored
@@ -46,6 +47,7 @@ class State:
     def __init__(self):
         self.tables = {}  # number -> (level, file_bytes)
         self.log = 0
+        self.position = 0
         self.sequence = 0
         self.next = 1
         self.hlc = 0
@@ -56,7 +58,7 @@ class State:
             self.tables.pop(number, None)
         for level, number, file_bytes in edit.get("tables", ()):
             self.tables[number] = (level, file_bytes)
-        for field in ("log", "sequence", "next", "hlc"):
+        for field in ("log", "position", "sequence", "next", "hlc"):
             setattr(self, field, max(getattr(self, field), edit.get(field, 0)))
         retired = edit.get("retired", ())
         self.ranges = [item for item in self.ranges if item not in retired]
@@ -66,6 +68,7 @@ class State:
         return {
             "tables": [[level, n, size] for n, (level, size) in sorted(self.tables.items())],
             "log": self.log,
+            "position": self.position,
             "sequence": self.sequence,
             "next": self.next,
             "hlc": self.hlc,

@@ -8,6 +8,10 @@ Three things may be found at the end of the log, told apart as described in log_
 end; a torn tail, which is cut off, made durable and reported; damage, which stops the start. The
 segments behind a cut can only hold what was never promised (or else their frames say that the cut
 place was synced, and that is damage); they are renamed to `NNNNNN.log.cut` and reported, not lost.
+
+A segment without records (a session that wrote nothing) takes no place in the log: the next one starts
+where it started. It is removed only when a new manifest does not need it any more, and a crash may
+bring it back.
 """
 
 from engine.errors import DamagedFile
@@ -41,6 +45,7 @@ def recover(engine, now_ms):
         for start, end, *rest in state.ranges
     )
     replay = Replay(engine.make_memtable(), ranges, state.sequence)
+    replay.position = state.position
     replay_log(disk, directory, segments, replay)
     replay.version = version.with_range_deletes(ranges)
     replay.greatest_hlc = max([
@@ -49,6 +54,7 @@ def recover(engine, now_ms):
     ])
     replay.log = engine.make_segment(replay.position)
     state.log = replay.segments[0] if replay.segments else replay.log.number
+    state.position = replay.log_start if replay.segments else replay.position
     replay.manifest = Manifest(disk, directory, state, engine.take_number)
     sweep(disk, directory, names, state, replay)
     return replay
@@ -79,17 +85,21 @@ def sweep(disk, directory, names, state, replay):
             or (name.startswith("MANIFEST-") and name != replay.manifest.name)
         ):
             disk.unlink(f"{directory}/{name}")
+    for path in replay.idle:
+        disk.unlink(path)
 
 
 def replay_log(disk, directory, numbers, replay):
     """Replays the segments `numbers`, ascending, into `replay`. Raises DamagedFile.
 
     One memtable takes them all: they back at most an active and a sealed one."""
+    idle_end = replay.position  # where the next segment may start instead
     for i, number in enumerate(numbers):
         file = disk.open_to_append(f"{directory}/{segment_name(number)}")
         try:
             reader = LogReader(file)
-            if i and not reader.empty and reader.start_position != replay.position:
+            reader.assume_start(replay.position)
+            if i and not reader.empty and reader.start_position not in (replay.position, idle_end):
                 check_gap(replay, reader)
                 drop_segments(disk, directory, numbers[i:], replay, "a power failure cut the log before it")
                 return
@@ -99,11 +109,14 @@ def replay_log(disk, directory, numbers, replay):
             if reader.problem:
                 cut_tail(disk, directory, reader, file, numbers[i + 1:], replay)
                 return
-            if reader.empty or (replay.sequence == before and number == numbers[-1]):
-                disk.unlink(reader.path)  # a session that wrote nothing; its position is used again
+            if reader.empty or replay.sequence == before:
+                replay.idle.append(reader.path)
+                replay.position = replay.position if i else reader.start_position
+                idle_end = reader.position
                 continue
             file.sync()  # a killed process may have left it in the page cache only
             note_segment(reader, number, replay)
+            idle_end = replay.position
         finally:
             file.close()
 
@@ -146,7 +159,7 @@ def cut_tail(disk, directory, reader, file, later, replay):
         f"{reader.path}: cut off {lost} bytes behind byte {reader.end}: {reader.problem}"
     )
     if reader.empty:
-        disk.unlink(reader.path)
+        replay.idle.append(reader.path)
     else:
         note_segment(reader, reader.number, replay)
     drop_segments(disk, directory, later, replay, "it is behind a torn place that was not synced")

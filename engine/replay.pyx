@@ -18,6 +18,7 @@ class Replay:
     sequence                  the last one used
     position                  where the log ends: the next segment starts there
     segments                  numbers of the segments that back the memtable
+    idle                      paths of segments that hold no record
     log_start                 where the first of them starts
     reports                   sentences about what was cut off, for the operator
     version, manifest, log    filled in by recover()
@@ -30,6 +31,7 @@ class Replay:
         self.position = 0
         self.log_start = 0
         self.segments = []
+        self.idle = []
         self.reports = []
         self.greatest_hlc = 0
         self.version = self.manifest = self.log = None

@@ -3,6 +3,7 @@ from engine.engine cimport Engine
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from resp_kv.commands.index cimport CommandIndex
 from resp_kv.connection cimport Connection
+from resp_kv.shell.brake cimport Brake
 from resp_kv.shell.store cimport EngineStore
 from resp_kv.traffic cimport Traffic
 
@@ -31,6 +32,7 @@ cdef class Driver:
     cdef Clock clock
     cdef Engine engine
     cdef EngineStore store
+    cdef readonly Brake brake
     cdef Traffic traffic
     cdef CommandIndex index
     cdef epoll_event[EVENTS_MAX] events

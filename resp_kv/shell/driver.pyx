@@ -68,6 +68,7 @@ cdef class Driver:
         self.node, self.store, self.clock, self.traffic = node, store, clock, traffic
         self.engine, self.index, self.loop, self.background = store.engine, index, loop, background
         self.connections, self.sockets, self.listeners = {}, {}, {}
+        self.brake = Brake(store, loop, self.resume_writers)
         self.touched = []
         self.disk_waiters, self.room_waiters, self.pause_waiters = [], [], []
         self.turn_waiters, self.sync_waiters = [], []
@@ -241,6 +242,8 @@ cdef class Driver:
         connection.receive(self.buffer, count)
         self.node.current_client = None
         if connection.waiting:
+            if connection.waiting == WAIT_ROOM:
+                self.brake.note_waiter()
             self.park(connection)
         return 0
 
@@ -270,6 +273,7 @@ cdef class Driver:
             self.engine.commit()
         except Exception as error:
             self.commit_failed(str(error))
+        self.brake.note_batch()
         if (self.sync_always and self.engine.written_position > self.engine.synced_position
                 and self.engine.refused is None):
             held = True        # (a poisoned log is never synced, and takes no writes: reads go on)
@@ -438,8 +442,11 @@ cdef class Driver:
 
     def resume_room_waiters(self):
         """A flush or compaction was installed: stalled writers try again."""
-        waiters, self.room_waiters = self.room_waiters, []
         self.layout_seen = self.engine.layout
+        self.resume_writers()
+
+    def resume_writers(self):
+        waiters, self.room_waiters = self.room_waiters, []
         if waiters:
             self.resume(waiters)
 

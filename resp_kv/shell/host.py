@@ -124,6 +124,9 @@ class ServerHost(Host):
                  "turn_usec_histogram": ",".join(f"{1 << i}={n}"
                                                  for i, n in enumerate(histogram) if n)}
         shown.update((f"waiting_for_{name}", n) for name, n in driver.waiting_counts.items())
+        shown.update(delayed_writes=driver.brake.delayed_writes,
+                     stalled_writes=driver.brake.stalled_writes,
+                     write_delay_usec=driver.brake.delay_usec)
         return shown
 
     def rss_bytes(self):

@@ -7,3 +7,4 @@ cdef class EngineStore(Store):
     cdef readonly Engine engine
     cdef dict counts
     cdef list counting
+    cdef public bint braked        # see brake.pyx

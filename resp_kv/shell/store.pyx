@@ -79,6 +79,8 @@ cdef class EngineStore(Store):
             raise refused(error) from None
 
     cdef int room(self) except -1:
+        if self.braked:
+            return 0
         try:
             return self.engine.write_room()
         except engine_errors.EngineError as error:

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -425,3 +426,63 @@ def test_a_page_of_names_never_splits_a_group_and_leaves_out_what_is_not_live(tm
         assert names[:7] == [b"key%d" % i for i in range(7)]
         assert engine.page_names(b"", b"", 100, 4, ord("y"), 0, 1, 5)[0][:2] == [b"0", b"1"]
         assert engine.page_names(b"3", b"4", 100, whole=1)[0] == [b"3-key%d" % i for i in range(7)]
+
+
+def test_the_pressure_rises_before_writes_stop(open_engine, small):
+    engine = open_engine()
+    seen = []
+    for i in range(small.level0_tables_stop):
+        put(engine, **{f"k{i}": "v"})
+        seen.append(engine.write_pressure())
+        assert engine.write_room() == 1
+        engine.flush()
+    assert engine.write_room() == 0 and engine.write_pressure() == 1
+    assert engine.write_delay_usec_per_kib() == 1000
+    slowdown = small.level0_tables_slowdown
+    assert not any(seen[:slowdown])
+    assert 0 < seen[slowdown] < seen[-1] < 1
+    assert engine.stats()["stalls"] == 1 and engine.stats()["stalled"]
+    engine.run_steps()
+    assert engine.write_pressure() == 0 and engine.write_room() == 1
+    assert not engine.stats()["stalled"]
+
+
+def test_a_crowded_level_below_cuts_outputs_short(open_engine, small):
+    """So that one compaction later never takes most of a level along."""
+    options = replace(small, overlap_tables_max=1, level_multiplier=2)
+    engine = open_engine(options=options)
+    for seed in range(12):
+        fill(engine, 1500, seed)
+        engine.flush()
+        engine.run_steps()
+        above, below = engine.version.levels[1:3]
+        for table in above:
+            least, greatest = table.properties.least_key, table.properties.greatest_key
+            met = engine.version.overlapping(2, least, greatest)
+            inner = sum(one.properties.file_bytes for one in met[1:-1])
+            assert inner <= 2 * options.table_bytes_max
+    assert below
+
+
+def test_parallel_compactions_are_bounded_by_the_option(open_engine, small):
+    engine = open_engine(options=replace(small, compactions_max=2))
+    model = {}
+    for seed in range(6):
+        model.update(fill(engine, 3000, seed, keys=9000))
+    for i in range(4):
+        put(engine, **{f"{i}x": "v"})
+        model[b"%dx" % i] = b"v"
+        engine.seal()
+        engine.run_steps(kind="flush")
+    steps = []
+    while (step := engine.take_step()) is not None:
+        steps.append(step)
+    assert len([step for step in steps if step.kind == "compaction"]) <= 2
+    assert engine.stats()["compactions_running"] == len(steps)
+    for step in reversed(steps):
+        step.run()
+        assert engine.finish(step) is None
+        step.cleanup()
+    with pytest.raises(ValueError, match="not taken"):
+        engine.finish(steps[0])
+    engine.verify()

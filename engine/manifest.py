@@ -33,11 +33,13 @@ from google_crc32c import value as crc32c
 
 from engine.errors import DamagedFile, UnknownFormat
 from engine.file_names import CURRENT, manifest_name, number_of
+from engine.range_deletes import RangeDeleteRecord
 
 MAGIC = b"RESPKVMF"
 FORMAT = 1
 HEADER_BYTES = 12
 EDIT_BYTES_MAX = 1 << 28
+LEVELS_MAX = 64
 FILE_BYTES_MAX = 1 << 20  # then the next edit begins a new file
 
 
@@ -193,14 +195,30 @@ def read_edits(content, path):
             if follows is not None:
                 raise DamagedFile(path, at, f"no whole edit here, but one at byte {follows}")
             return
-        try:
-            edit = json.loads(body)
-        except ValueError:
-            edit = None
-        if not isinstance(edit, dict):
-            raise DamagedFile(path, at, "the edit's checksum is right, its JSON is not")
-        yield edit
+        yield parse_edit(body, path, at)
         at += 8 + len(body)
+
+
+def parse_edit(body, path, at):
+    """The edit as a dict whose known fields have the right shape. Raises DamagedFile."""
+    try:
+        edit = json.loads(body)
+        for field in ("log", "position", "sequence", "next", "hlc"):
+            if not 0 <= edit.get(field, 0) < 1 << 64:
+                raise ValueError
+        for level, number, file_bytes in edit.get("tables", ()):
+            if not (0 <= level < LEVELS_MAX and number > 0 and file_bytes >= 0):
+                raise ValueError
+        for start, end, hlc, actor, offset, byte, sequence in (
+            *edit.get("ranges", ()), *edit.get("retired", ())
+        ):
+            RangeDeleteRecord(
+                bytes.fromhex(start), bytes.fromhex(end), hlc, actor, offset, byte, sequence
+            ).check()
+        list(map(int.bit_length, edit.get("gone", ())))
+        return edit
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise DamagedFile(path, at, "the edit's checksum is right, its JSON is not") from None
 
 
 def edit_at(content, at):

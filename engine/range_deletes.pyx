@@ -31,6 +31,13 @@ class RangeDeleteRecord:
         self.byte = byte
         self.sequence = sequence
 
+    def check(self):
+        """Raises ValueError or TypeError unless every number fits its place in the log."""
+        if not (0 <= self.hlc < 1 << 64 and 0 <= self.actor < 1 << 64 and 0 <= self.byte < 256
+                and -1 <= self.offset < 1 << 31 and 0 <= self.sequence < 1 << 64):
+            raise ValueError("a number of a range delete is out of bounds")
+        return self
+
     @property
     def dot(self):
         return self.hlc, self.actor

@@ -59,9 +59,19 @@ def serve(context: typer.Context) -> None:
 
 
 @app.command()
-def check(directory: Annotated[Path, typer.Argument(help="A data directory.")]) -> None:
+def check(
+    directory: Annotated[Path, typer.Argument(help="A data directory.")],
+    salvage: Annotated[
+        Path | None,
+        typer.Option("--salvage", metavar="TARGET",
+                     help="Put what can still be read into this new directory, and list what is lost.")
+    ] = None,
+) -> None:
     """Verify every byte of a data directory that no server is using."""
-    inspection.check(directory)
+    if salvage is None:
+        inspection.check(directory)
+    else:
+        inspection.salvage(directory, salvage)
 
 
 @app.command()

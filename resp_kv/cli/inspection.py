@@ -1,4 +1,4 @@
-"""`resp-kv check` and `resp-kv dump`: a data directory seen from outside, without a server."""
+"""`resp-kv check`, `check --salvage` and `dump`: a data directory seen from outside, without a server."""
 
 import os
 import sys
@@ -22,6 +22,26 @@ def check(directory):
     print(f"{directory} is whole")
 
 
+def salvage(directory, target):
+    """Puts what can be read into `target`, prints every loss; Failure when there is one."""
+    if not directory.is_dir():
+        raise Failure(f"{directory} is not a directory")
+    _, errors = _engine()
+    from engine.salvage import salvage_directory
+
+    try:
+        result = salvage_directory(str(directory), str(target))
+    except (errors.EngineError, OSError) as error:
+        raise Failure(error) from None
+    for note in result.notes:
+        print(note)
+    print(f"{target}: {result.recovered} entries, older versions and deletes included")
+    if result.lost:
+        _print_damages(result.lost)
+        raise Failure(f"{len(result.lost)} places of {directory} were lost")
+    print("nothing was lost")
+
+
 def dump(file):
     """Prints a log, a table or a manifest as lines, up to the first damage."""
     if not file.is_file():
@@ -42,7 +62,7 @@ def _print_damages(damages):
 
     console = Console(soft_wrap=True, highlight=False)
     for damage in damages:
-        console.print(damage, style="bold red", markup=False)
+        console.print(str(damage), style="bold red", markup=False)
 
 
 def _engine():

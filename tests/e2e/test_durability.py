@@ -171,15 +171,15 @@ def test_damage_before_the_tail_stops_the_start(make_node):
 
 
 def test_a_damaged_table_fails_the_reads_that_need_it_and_no_others(make_node):
+    """One wrong bit in one block of each table (some may be left over from a compaction)."""
     node = make_node("--compression", "none", *SMALL)
     fill(node.client(), 4000)
-    node.restart()
-    table = max(node.data.glob("*.sst"), key=lambda path: path.stat().st_size)
-    node.kill()
-    damaged = bytearray(table.read_bytes())
-    at = damaged.index(b"v" * 100)
-    damaged[at] ^= 1
-    table.write_bytes(damaged)
+    assert node.stop() == 0
+    tables = list(node.data.glob("*.sst"))
+    for table in tables:
+        damaged = bytearray(table.read_bytes())
+        damaged[damaged.index(b"v" * 100)] ^= 1
+        table.write_bytes(damaged)
     node.start()
     client = node.client()
     errors = found = 0
@@ -188,9 +188,9 @@ def test_a_damaged_table_fails_the_reads_that_need_it_and_no_others(make_node):
             assert client.get(f"key:{i}") == b"%d:" % i + b"v" * 500
             found += 1
         except redis.ResponseError as error:
-            assert str(error).startswith("IOERR") and table.name in str(error), error
+            assert re.search(r"^IOERR .*\d+\.sst", str(error)), error
             errors += 1
-    assert 0 < errors < 20 and found == 4000 - errors
+    assert 0 < errors < 20 * len(tables) and found == 4000 - errors
     client.set("another", "1")
     assert client.get("another") == b"1"
 

@@ -22,6 +22,7 @@ cdef class BlockCache:
     cdef list _retired         # evicted, but an Entry may still borrow from them
     cdef dict _damaged         # (number, offset) -> reason of a failed load
     cdef CacheSlot* touch(self, uint64_t number, uint64_t offset) noexcept
+    cdef Block peek(self, uint64_t number, uint64_t offset, bint is_meta)
     cdef int put(self, uint64_t number, uint64_t offset, Block block, bint is_meta) except -1
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1
     cdef object take_damage(self, uint64_t number, uint64_t offset)

@@ -17,7 +17,8 @@ cached block until the next commit, and no pin is taken for it: what is evicted 
 list that release() drops. The engine calls that where borrowed entries end (commit, installed
 step).
 
-Used on the event-loop thread only; there are no locks.
+Used on the event-loop thread only; there are no locks. peek() alone may be called in any thread that
+holds the GIL, which nothing in here gives away half-way.
 """
 
 import zstandard
@@ -91,6 +92,13 @@ cdef class BlockCache:
         elif slot.touched < TURNS_DATA_MAX:
             slot.touched += 1
         return slot
+
+    cdef Block peek(self, uint64_t number, uint64_t offset, bint is_meta):
+        """The block or None, for a scan: it neither counts as a use nor as a miss."""
+        cdef CacheSlot* slot = self._find(number, offset)
+        if slot.number == 0 or slot.is_meta != is_meta:
+            return None
+        return <Block>slot.block
 
     cdef int put(self, uint64_t number, uint64_t offset, Block block, bint is_meta) except -1:
         """Takes a block in, and evicts others for it. A block that is there already stays."""

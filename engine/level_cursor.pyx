@@ -10,10 +10,11 @@ from bisect import bisect_left
 cdef class LevelCursor(Cursor):
     """A Cursor over disjoint `tables`, ascending by key. Otherwise like Table.cursor."""
 
-    def __init__(self, tables, Loads loads=None, readahead_bytes=262144):
+    def __init__(self, tables, Loads loads=None, readahead_bytes=262144, cached=False):
         self._tables = tuple(tables)
         self._loads = loads
         self._readahead_bytes = readahead_bytes
+        self._cached = cached
         self._place = -1
 
     cdef int seek(self, const char* key, uint32_t key_bytes) except -1 nogil:
@@ -42,7 +43,8 @@ cdef class LevelCursor(Cursor):
                 if place >= len(self._tables):
                     return 0
                 if place != self._place:
-                    self._current = self._tables[place].cursor(self._loads, self._readahead_bytes)
+                    self._current = self._tables[place].cursor(
+                        self._loads, self._readahead_bytes, self._cached)
                     self._place = place
             step = self._current.seek(key, key_bytes)
             if step:

@@ -152,16 +152,17 @@ cdef class Table:
             open_meta_block(block, file, self.file_bytes)
         return block
 
-    def cursor(self, Loads loads=None, readahead_bytes=262144):
+    def cursor(self, Loads loads=None, readahead_bytes=262144, cached=False):
         """A Cursor over the entries.
 
-        Without `loads` it reads the disk itself, `readahead_bytes` at once, past the cache, and may
-        live in any thread. With `loads` it uses cache and page cache only, on the loop: when a
-        block is missing, seek and advance return NEEDS_DISK, `valid` is 0, and that block and
-        those behind it up to `readahead_bytes` are noted; seek again after the install."""
+        Without `loads` it reads the disk itself, `readahead_bytes` at once, and may live in any
+        thread; the cache is passed by, unless `cached`: then what it holds is not read again. With
+        `loads` it uses cache and page cache only, on the loop: when a block is missing, seek and
+        advance return NEEDS_DISK, `valid` is 0, and that block and those behind it up to
+        `readahead_bytes` are noted; seek again after the install."""
         from engine.table_cursor import TableCursor    # here: its .pxd needs this module's
 
-        return TableCursor(self, loads, readahead_bytes)
+        return TableCursor(self, loads, readahead_bytes, cached)
 
     def get(self, bytes key):
         """lookup() for Python, reading the disk if it must: a tuple (kind, value, hlc, actor,

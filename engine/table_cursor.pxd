@@ -20,6 +20,7 @@ cdef class TableCursor(Cursor):
     cdef Loads loads
     cdef object decompressor
     cdef uint64_t readahead_bytes
+    cdef bint cached
     cdef BlockPlace place
     cdef uint32_t segment              # which one `meta` describes
     cdef Block meta_block
@@ -33,6 +34,8 @@ cdef class TableCursor(Cursor):
     cdef int _open_segment(self, uint32_t segment) except -1
     cdef int _open_run(self, uint32_t first) except -1
     cdef int _read_run(self, uint32_t first) except -1
+    cdef int _take_cached(self, uint32_t first) except -1
+    cdef int _add_piece(self, Block block) except -1
     cdef int _lend_block(self, uint32_t first) except -1
     cdef int _enter(self, uint32_t block) except -1 nogil
     cdef int _damaged(self) except -1 nogil

@@ -1,8 +1,9 @@
 """Walks a table's entries in key order.
 
-Offline (flush, compaction, snapshots; any thread): reads a run of neighbouring blocks with one
-pread and opens them together, then walks through the run without the GIL. On the loop (with
-`loads`): takes block by block from the cache and never waits; see Table.cursor.
+Offline (compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread and
+opens them together, then walks through the run without the GIL; a snapshot takes what the cache
+holds from there. On the loop (with `loads`): takes block by block from the cache and never waits;
+see Table.cursor.
 
 Place in the table = segment (its meta is open), run (blocks of that segment that are open), block,
 entry. Moving on tries the innermost first.
@@ -27,13 +28,14 @@ from engine.errors import DamagedFile, NeedsDisk
 cdef class TableCursor(Cursor):
     """Made by Table.cursor()."""
 
-    def __init__(self, Table table, Loads loads, readahead_bytes):
+    def __init__(self, Table table, Loads loads, readahead_bytes, cached=False):
         if table.file is None:
             raise ValueError(f"{table.path} was closed")
         self.table = table
         self.file = table.file
         self.loads = loads
         self.readahead_bytes = readahead_bytes
+        self.cached = cached
         if loads is None:
             self.decompressor = zstandard.ZstdDecompressor()
 
@@ -119,13 +121,16 @@ cdef class TableCursor(Cursor):
         """Reads the meta of a segment; NEEDS_DISK or 0."""
         cdef uint64_t offset = load64(self.table.top.offsets + <size_t>segment * 8)
         cdef uint32_t length = load32(self.table.top.lengths + <size_t>segment * 4)
-        cdef Block block
+        cdef Block block = None
         if self.meta_block is not None and self.segment == segment:
             return 0
-        if self.loads is None:
-            block = self.table.read(self.file, self.decompressor, offset, length, True)
-        else:
+        if self.loads is not None:
             block = self.table.fetch(offset, length, True, self.loads)
+        else:
+            if self.cached:
+                block = self.table.cache.peek(self.table.number, offset, True)
+            if block is None:
+                block = self.table.read(self.file, self.decompressor, offset, length, True)
         self.run_count = 0
         self.meta_block = block
         if block is None:
@@ -141,9 +146,38 @@ cdef class TableCursor(Cursor):
         self.run_first = first
         self.run_count = 0
         self.pieces.used = 0
-        if self.loads is None:
-            return self._read_run(first)
-        return self._lend_block(first)
+        if self.loads is not None:
+            return self._lend_block(first)
+        if self.cached and self._take_cached(first):
+            return 0
+        return self._read_run(first)
+
+    cdef int _take_cached(self, uint32_t first) except -1:
+        """Makes pieces of the blocks from `first` on that the cache holds; how many."""
+        cdef list held = []
+        cdef Block block
+        cdef uint64_t size = 0
+        cdef uint32_t i
+        for i in range(first, self.meta.index.count):
+            block = self.table.cache.peek(
+                self.table.number, load64(self.meta.index.offsets + <size_t>i * 8), False)
+            if block is None or (held and size + block.length > self.readahead_bytes):
+                break
+            held.append(block)
+            size += block.length
+            self._add_piece(block)
+        if held:
+            self.held = held
+        return self.run_count
+
+    cdef int _add_piece(self, Block block) except -1:
+        cdef Piece piece
+        piece.at = block.at
+        piece.length = block.length
+        piece.offset = block.offset
+        append(&self.pieces, &piece, sizeof(Piece))
+        self.run_count += 1
+        return 0
 
     cdef int _read_run(self, uint32_t first) except -1:
         cdef File file = self.file
@@ -159,6 +193,8 @@ cdef class TableCursor(Cursor):
             if i > first and (
                 size + length > self.readahead_bytes
                 or load64(self.meta.index.offsets + <size_t>i * 8) != offset + size
+                or (self.cached and self.table.cache.peek(
+                    self.table.number, offset + size, False) is not None)
             ):
                 break
             lengths.append(length)
@@ -173,23 +209,18 @@ cdef class TableCursor(Cursor):
         found = open_run(self.decompressor, at, file, offset, lengths)
         self.held = (stored, found)
         for block in found:
-            if isinstance(block, Block):
-                piece.at = (<Block>block).at
-                piece.length = (<Block>block).length
-                piece.offset = (<Block>block).offset
-            else:
+            if not isinstance(block, Block):
                 self.damage = block
                 piece.at = NULL
-            append(&self.pieces, &piece, sizeof(Piece))
-            self.run_count += 1
-            if piece.at == NULL:
+                append(&self.pieces, &piece, sizeof(Piece))
+                self.run_count += 1
                 break
+            self._add_piece(block)
         return 0
 
     cdef int _lend_block(self, uint32_t first) except -1:
         cdef uint64_t size = 0, offset
         cdef uint32_t i, length
-        cdef Piece piece
         cdef Block block = self.table.fetch(
             load64(self.meta.index.offsets + <size_t>first * 8),
             load32(self.meta.index.lengths + <size_t>first * 4), False, self.loads,
@@ -205,11 +236,7 @@ cdef class TableCursor(Cursor):
                                 offset, length, False)
             return Lookup.NEEDS_DISK
         self.held = block
-        piece.at = block.at
-        piece.length = block.length
-        piece.offset = block.offset
-        append(&self.pieces, &piece, sizeof(Piece))
-        self.run_count = 1
+        self._add_piece(block)
         return 0
 
     # For Python: tools and tests.

@@ -402,10 +402,9 @@ cdef class Engine:
         return page_names(self, bytes(start), bytes(end), limit, offset, byte, now_ms, whole, skip)
 
     def scan(self, start=b"", end=b"", reverse=False):
-        """Iterates over the records with start <= key < end of this moment, ascending. `reverse`
-        first collects them all: for small ranges."""
-        records = make_scan(self.snapshot(), start, end, owned=True)
-        return reversed(list(records)) if reverse else records
+        """Iterates over the records with start <= key < end of this moment (an empty end: no
+        bound), ascending or, with `reverse`, descending."""
+        return make_scan(self.snapshot(), start, end, reverse, owned=True)
 
     def snapshot(self):
         """A consistent view of now, usable in any thread: see engine/snapshot.pyx."""

@@ -84,5 +84,9 @@ cdef class MemtableCursor(Cursor):
     cdef Reference* sorted
     cdef uint32_t room, count, at
     cdef int load(self, int prefix) except -1 nogil
+    cdef uint32_t place_of(self, const char* key, uint32_t key_bytes) noexcept nogil
+    cdef bint show(self) noexcept nogil
+    cdef int prefix_up_to(self, const char* key, uint32_t key_bytes) noexcept nogil
+    cdef int filled_up_to(self, int prefix) noexcept nogil
     cdef void find_telling_bytes(self) noexcept nogil
     cdef int settle(self) except -1 nogil

@@ -398,40 +398,64 @@ cdef class MemtableCursor(Cursor):
 
     cdef int seek(self, const char* key, uint32_t key_bytes) except -1 nogil:
         cdef int prefix = prefix_of(key, key_bytes)
-        cdef uint32_t low = 0, high, middle
-        cdef Reference* r
         self.load(prefix)
-        if self.prefix == prefix:
-            high = self.count
-            while low < high:
-                middle = (low + high) >> 1
-                r = &self.sorted[middle]
-                if compare_keys(key_of(r.node), r.node.key_bytes, key, key_bytes) < 0:
-                    low = middle + 1
-                else:
-                    high = middle
-        self.at = low
+        self.at = self.place_of(key, key_bytes) if self.prefix == prefix else 0
         return self.settle()
+
+    cdef uint32_t place_of(self, const char* key, uint32_t key_bytes) noexcept nogil:
+        """How many keys of the bucket at hand are below `key`."""
+        cdef uint32_t low = 0, high = self.count, middle
+        cdef Reference* r
+        while low < high:
+            middle = (low + high) >> 1
+            r = &self.sorted[middle]
+            if compare_keys(key_of(r.node), r.node.key_bytes, key, key_bytes) < 0:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     cdef int advance(self) except -1 nogil:
         self.at += 1
         return self.settle()
 
+    cdef bint show(self) noexcept nogil:
+        """Shows the node at `at`, if it has a visible version."""
+        cdef Node* node = self.sorted[self.at].node
+        cdef Write* write = observe_write(&node.newest)
+        while write != NULL and write.sequence > self.sequence:
+            write = write.older
+        if write == NULL:
+            return False
+        fill_entry(&self.entry, node, write)
+        self.valid = True
+        return True
+
+    cdef int prefix_up_to(self, const char* key, uint32_t key_bytes) noexcept nogil:
+        """The last bucket with anything that may be below `key` (empty: no bound), or -1."""
+        return self.filled_up_to(prefix_of(key, key_bytes) if key_bytes else PREFIXES - 1)
+
+    cdef int filled_up_to(self, int prefix) noexcept nogil:
+        """The last bucket up to that prefix that holds anything, or -1."""
+        cdef int index = prefix >> 6
+        cdef uint64_t word
+        if prefix < 0 or self.memtable.heads == NULL:
+            return -1
+        word = observe_word(&self.memtable.filled[index]) & (EVERYTHING >> (63 - (prefix & 63)))
+        while word == 0:
+            index -= 1
+            if index < 0:
+                return -1
+            word = observe_word(&self.memtable.filled[index])
+        return index * 64 + 63 - leading_zeros(word)
+
     cdef int settle(self) except -1 nogil:
         """Moves on to the first reference, from `at`, whose node has a visible version."""
-        cdef Node* node
-        cdef Write* write
         while self.prefix < PREFIXES:
             while self.at < self.count:
                 if self.at + PREFETCH < self.count:
                     prefetch(self.sorted[self.at + PREFETCH].node)
-                node = self.sorted[self.at].node
-                write = observe_write(&node.newest)
-                while write != NULL and write.sequence > self.sequence:
-                    write = write.older
-                if write != NULL:
-                    fill_entry(&self.entry, node, write)
-                    self.valid = True
+                if self.show():
                     return 0
                 self.at += 1
             self.load(self.prefix + 1)

@@ -12,7 +12,8 @@ cdef struct Lane:
 cdef class MergeCursor(Cursor):
     cdef tuple _cursors
     cdef RangeDeletes _range_deletes
-    cdef bint _skip_tombstones
+    cdef bint _skip_tombstones, _descending
+    cdef uint64_t _flip        # turns prefixes round when descending
     cdef Lane* _lanes          # the first `_alive` are a heap, the next entry on top
     cdef uint32_t _alive
     cdef int _settle(self) except -1 nogil

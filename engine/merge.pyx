@@ -22,15 +22,15 @@ from libc.string cimport memcmp
 from engine.errors import NeedsDisk
 
 
-cdef inline bint before(const Lane* a, const Lane* b) noexcept nogil:
+cdef inline bint before(const Lane* a, const Lane* b, bint descending) noexcept nogil:
     cdef int order
     if a.prefix != b.prefix:
         return a.prefix < b.prefix
     order = memcmp(a.entry.key, b.entry.key, min(a.entry.key_bytes, b.entry.key_bytes))
     if order != 0:
-        return order < 0
+        return (order < 0) != descending
     if a.entry.key_bytes != b.entry.key_bytes:
-        return a.entry.key_bytes < b.entry.key_bytes
+        return (a.entry.key_bytes < b.entry.key_bytes) != descending
     return newer(a.entry, b.entry)
 
 
@@ -43,17 +43,20 @@ cdef inline bint same_key(const Lane* a, const Lane* b) noexcept nogil:
 
 
 cdef class MergeCursor(Cursor):
-    """A Cursor over `cursors`, each of them ascending by key.
+    """A Cursor over `cursors`, each of them ascending by key; or `descending` (engine/backwards).
 
     Shows tombstones too, unless `skip_tombstones`; never what a range delete covers. When a cursor
     answers NEEDS_DISK, so does this one, after the others have noted what they miss; `valid` is 0
     then, and the place is lost: seek again after the install. After any error, seek again."""
 
-    def __init__(self, cursors, RangeDeletes range_deletes=None, skip_tombstones=False):
+    def __init__(self, cursors, RangeDeletes range_deletes=None, skip_tombstones=False,
+                 descending=False):
         cdef Cursor cursor
         self._cursors = tuple(cursors)
         self._range_deletes = range_deletes
         self._skip_tombstones = skip_tombstones
+        self._descending = descending
+        self._flip = ~<uint64_t>0 if descending else 0
         for cursor in self._cursors:
             if cursor is None:
                 raise TypeError("a cursor is None")
@@ -82,7 +85,7 @@ cdef class MergeCursor(Cursor):
                 needs_disk = Lookup.NEEDS_DISK
             elif (<Cursor>lane.cursor).valid:
                 lane.entry = &(<Cursor>lane.cursor).entry
-                lane.prefix = prefix64(lane.entry.key, lane.entry.key_bytes)
+                lane.prefix = prefix64(lane.entry.key, lane.entry.key_bytes) ^ self._flip
                 self._alive += 1
         if needs_disk:
             self._alive = 0
@@ -127,7 +130,7 @@ cdef class MergeCursor(Cursor):
         cdef int step
         while self._alive > 1:
             child = 1
-            if self._alive > 2 and before(&self._lanes[2], &self._lanes[1]):
+            if self._alive > 2 and before(&self._lanes[2], &self._lanes[1], self._descending):
                 child = 2
             if not same_key(&self._lanes[0], &self._lanes[child]):
                 return 0
@@ -143,7 +146,7 @@ cdef class MergeCursor(Cursor):
         if step:
             return step
         if (<Cursor>lane.cursor).valid:
-            lane.prefix = prefix64(lane.entry.key, lane.entry.key_bytes)
+            lane.prefix = prefix64(lane.entry.key, lane.entry.key_bytes) ^ self._flip
         else:
             self._alive -= 1
             if i == self._alive:
@@ -161,9 +164,9 @@ cdef class MergeCursor(Cursor):
             child = 2 * i + 1
             if child >= self._alive:
                 break
-            if child + 1 < self._alive and before(&self._lanes[child + 1], &self._lanes[child]):
+            if child + 1 < self._alive and before(&self._lanes[child + 1], &self._lanes[child], self._descending):
                 child += 1
-            if not before(&self._lanes[child], &moved):
+            if not before(&self._lanes[child], &moved, self._descending):
                 break
             self._lanes[i] = self._lanes[child]
             i = child

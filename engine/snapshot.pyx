@@ -6,6 +6,7 @@ what it costs is the memory it keeps alive: close it soon.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from engine.backwards cimport merge_backwards
 from engine.cursor cimport Cursor
 from engine.engine cimport Engine
 from engine.entry cimport DELETE, PUT, Entry
@@ -61,9 +62,10 @@ cdef class Snapshot:
             return None
         return make_record(&cursor.entry)
 
-    def scan(self, start=b"", end=b""):
-        """Records with start <= key < end (an empty end: no bound), ascending, tombstones left out."""
-        return make_scan(self, start, end)
+    def scan(self, start=b"", end=b"", reverse=False):
+        """Records with start <= key < end (an empty end: no bound), ascending or, with `reverse`,
+        descending; tombstones left out."""
+        return make_scan(self, start, end, reverse)
 
     def count(self, int offset=-1, int byte=0, uint64_t now_ms=0):
         """Live, unexpired keys; with offset >= 0 only those with key[offset] == byte."""
@@ -139,7 +141,7 @@ cdef class Snapshot:
         self.close()
 
 
-cdef bint before(const Entry* e, const char* bound, uint32_t bound_bytes) noexcept nogil:
+cdef inline bint before(const Entry* e, const char* bound, uint32_t bound_bytes) noexcept nogil:
     """Whether the entry's key is below `bound`."""
     cdef uint32_t shared = min(e.key_bytes, bound_bytes)
     cdef int order = memcmp(e.key, bound, shared)
@@ -166,7 +168,8 @@ cdef class Scan:
 
     cdef Snapshot view
     cdef Cursor cursor
-    cdef bytes end
+    cdef bytes bound               # the scan stops there: end or, in reverse, start
+    cdef bint reverse
     cdef bint owned                # the snapshot was made for this scan and closes with it
 
     def __iter__(self):
@@ -189,12 +192,10 @@ cdef class Scan:
         raise StopIteration
 
     cdef bint is_past(self, const Entry* e) noexcept:
-        cdef uint32_t end_bytes = <uint32_t>PyBytes_GET_SIZE(self.end)
-        cdef int order
-        if end_bytes == 0:
+        cdef uint32_t bound_bytes = <uint32_t>PyBytes_GET_SIZE(self.bound)
+        if bound_bytes == 0:
             return False
-        order = memcmp(e.key, PyBytes_AS_STRING(self.end), min(e.key_bytes, end_bytes))
-        return order > 0 or (order == 0 and e.key_bytes >= end_bytes)
+        return before(e, PyBytes_AS_STRING(self.bound), bound_bytes) == self.reverse
 
     def close(self):
         """Ends the iteration; may be called twice."""
@@ -203,13 +204,20 @@ cdef class Scan:
             self.view.close()
 
 
-def make_scan(Snapshot view, start, end, owned=False):
+def make_scan(Snapshot view, start, end, reverse=False, owned=False):
     cdef Scan scan = Scan.__new__(Scan)
-    cdef bytes first = bytes(start)
+    cdef bytes first = bytes(start), end_key = bytes(end)
     view.check_open()
     scan.view = view
     scan.owned = owned
-    scan.end = bytes(end)
-    scan.cursor = view.merged(view.readahead_bytes)
-    scan.cursor.seek(first, len(first))
+    scan.reverse = bool(reverse)
+    if reverse:
+        scan.bound = first
+        scan.cursor = merge_backwards(view.active, view.sealed, view.version, view.range_deletes,
+                                      view.sequence, view.readahead_bytes)
+        scan.cursor.seek(end_key, len(end_key))
+    else:
+        scan.bound = end_key
+        scan.cursor = view.merged(view.readahead_bytes)
+        scan.cursor.seek(first, len(first))
     return scan

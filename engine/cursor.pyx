@@ -8,7 +8,7 @@ merge's inputs, never within one memtable or one table.
     advance()   stands on the next entry
     valid       0 once the entries are used up
 
-engine/backwards has the same walk in descending order: there seek stands on the last entry below key.
+engine/backwards has the same in descending order: there seek stands on the last entry below key.
 
 Both are callable without the GIL and raise an engine error on damage or a failed read.
 """

@@ -7,11 +7,13 @@
     +-- EngineClosed       a call after close()
     +-- NeedsDisk          the answer is not in memory: run `take_loads()`, install it, ask again
     +-- WriteRefused       writes are not taken now; reads go on
+        +-- EntryTooLarge  a key or a pair beyond what a table can hold: this one never
         +-- DiskFull       no space: taken again by itself as soon as there is some
         +-- Poisoned       a failed fsync or write: what is on disk is unknown until a restart
 
-"Not found" is not an error, and our own bugs are assertions. An OSError of a read is passed on as it
-is, with its file name.
+Bad use is a TypeError or a ValueError, and then nothing has happened: an argument of the wrong type or out
+of its bounds, a step that is finished twice. "Not found" is not an error, and our own bugs are assertions.
+An OSError of a read is passed on as it is, with its file name.
 """
 
 
@@ -33,7 +35,20 @@ class DamagedFile(EngineError):
 
 
 class UnknownFormat(EngineError):
-    """The file says that it has a format version which this program does not know."""
+    """The file `path` says, at byte `offset`, that it has the format `version`, and this program only
+    knows formats up to `known`."""
+
+    def __init__(self, path, offset, version, known):
+        super().__init__(
+            f"{path} has format {version} (at byte {offset}), this program knows up to {known}"
+        )
+        self.path = str(path)
+        self.offset = offset
+        self.version = version
+        self.known = known
+
+    def __reduce__(self):
+        return UnknownFormat, (self.path, self.offset, self.version, self.known)
 
 
 class DirectoryInUse(EngineError):
@@ -50,6 +65,10 @@ class NeedsDisk(EngineError):
 
 class WriteRefused(EngineError):
     """A write was not taken. The message is fit for the client that asked."""
+
+
+class EntryTooLarge(WriteRefused):
+    """A key of more than 65,535 bytes, or a key and value of more than 64 MiB together."""
 
 
 class DiskFull(WriteRefused):

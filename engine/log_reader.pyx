@@ -77,11 +77,14 @@ cdef class LogReader:
             return
         if header[:8] != MAGIC:
             raise DamagedFile(self.path, 0, "no log segment begins like this")
+        version = int.from_bytes(header[8:12], "little")
+        if version > LOG_FORMAT:  # first: a newer format may have another checksum
+            raise UnknownFormat(self.path, 8, version, LOG_FORMAT)
         body = header[16:]
         if int.from_bytes(header[12:16], "little") != crc32c(body):
             raise DamagedFile(self.path, 12, "wrong checksum of the segment header")
-        if int.from_bytes(header[8:12], "little") != LOG_FORMAT:
-            raise UnknownFormat(f"{self.path} has log format {header[8]}, not {LOG_FORMAT}")
+        if version == 0:
+            raise DamagedFile(self.path, 8, "there is no log format 0")
         self.number = int.from_bytes(body[:8], "little")
         self.start_position = int.from_bytes(body[8:], "little")
         self.end = SEGMENT_HEADER_BYTES

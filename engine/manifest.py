@@ -185,8 +185,11 @@ def read_edits(content, path):
     """The whole edits of a manifest, in order; a torn last one is left out."""
     if content[:8] != MAGIC:
         raise DamagedFile(path, 0, "no manifest begins like this")
-    if content[8:12] != FORMAT.to_bytes(4, "little"):
-        raise UnknownFormat(f"{path} has a manifest format that is not {FORMAT}")
+    version = int.from_bytes(content[8:12], "little")
+    if version > FORMAT:
+        raise UnknownFormat(path, 8, version, FORMAT)
+    if version == 0:
+        raise DamagedFile(path, 8, "there is no manifest format 0")
     at = HEADER_BYTES
     while at < len(content):
         body = edit_at(content, at)

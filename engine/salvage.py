@@ -20,7 +20,6 @@ What cannot be told: whether a lost block held something newer, or a delete, of 
 still has. Then the target shows the older value; the keys in question are among those listed as lost.
 """
 
-import os
 import struct
 from dataclasses import dataclass, field
 

@@ -1,7 +1,6 @@
 """Numbers about an engine, and the check of all its tables. Nothing here is hot."""
 
 from engine.errors import DamagedFile
-from engine.file_names import table_name
 
 
 def collect_statistics(engine, numbers):
@@ -62,6 +61,6 @@ def verify_tables(version):
         entries = MergeCursor([table.cursor(None, 1 << 20)]).count_entries()
         if entries != table.properties.entries:
             raise DamagedFile(
-                table_name(table.number), 0,
+                table.path, 0,
                 f"it has {entries} entries instead of {table.properties.entries}",
             )

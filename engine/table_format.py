@@ -122,10 +122,10 @@ def decode_footer(raw, path, file_bytes):
     if struct.unpack_from("<I", raw, FOOTER.size)[0] != google_crc32c.value(head):
         raise DamagedFile(path, at, "the checksum of the footer is wrong")
     *places, version = FOOTER.unpack(head)
-    if version != FORMAT_VERSION:
-        raise UnknownFormat(
-            f"{path} has table format {version}, this program knows {FORMAT_VERSION}"
-        )
+    if version > FORMAT_VERSION:
+        raise UnknownFormat(path, at + 24, version, FORMAT_VERSION)
+    if version == 0:
+        raise DamagedFile(path, at + 24, "there is no table format 0")
     for offset, length in (places[:2], places[2:]):
         if offset > at or length > at - offset:
             raise DamagedFile(path, at, "the footer points outside the file")

@@ -9,7 +9,11 @@
         print(engine.get(b"key").value)
         for record in engine.scan(b"a", b"z"):
             print(record.key, record.value)
+        with engine.snapshot() as view:   # one moment, in any thread; also scan(reverse=True),
+            print(view.count())           # delete_range, approximate_size, verify, stats, checkpoint
         engine.run_steps()                # flush and compaction: whenever the caller has time
+
+docs/engine.md goes through all doors.
 """
 
 from engine.batch import Batch

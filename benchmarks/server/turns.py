@@ -4,7 +4,8 @@ Writes random pairs through several pipelined connections with a small memtable,
 a compaction is under way nearly always, reads some back meanwhile, and prints INFO's histogram of
 turns. Wanted: no turn above 10 ms. The machine has its say: a turn is measured by the wall clock, so
 one in which the kernel gave the core to another process counts in full; `stolen` shows how long
-the server's main thread stood ready without a core (schedstat), to tell one from the other.
+the server's main thread stood ready without a core (schedstat), to tell one from the other. On a machine
+with other work, --realtime (needs root) gives the main thread a core whenever it wants one.
 """
 
 import argparse
@@ -23,6 +24,9 @@ def main(arguments=None):
     command = resp_kv("--memtable-bytes", options.memtable, "--block-cache-bytes", options.memtable,
                       *options.directives)
     with Server("resp-kv", command, free_port()) as server:
+        if options.realtime:
+            os.sched_setscheduler(server.process.pid, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK,
+                                  os.sched_param(1))
         server.ask("CONFIG RESETSTAT")
         before, waited = steps(server), stood_ready(server)
         seconds = drive(server, options)
@@ -39,6 +43,7 @@ def parse(arguments):
     parser.add_argument("--memtable", default="16mb")
     parser.add_argument("--value-bytes", type=int, default=1000)
     parser.add_argument("--keys", type=int, default=500_000)
+    parser.add_argument("--realtime", action="store_true", help="SCHED_FIFO for the main thread")
     parser.add_argument("--json", metavar="FILE", help="append one line")
     parser.add_argument("directives", nargs="*", help="for resp-kv, after --")
     return parser.parse_args(arguments)

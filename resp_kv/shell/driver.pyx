@@ -37,8 +37,8 @@ cdef extern from "sys/socket.h" nogil:
 log = logging.getLogger("resp_kv.driver")
 
 ACCEPTS_A_TURN = 100
-# Longer than a tick of the kernel's clock (1 to 4 ms): then the wait costs no timer of its own, which
-# on a virtual machine is an exit to the host. Shorter waits were measured 1.5 us an operation dearer.
+# Longer than a tick of the kernel's clock (4 ms at HZ=250): a wait of 1 ms was measured 1 to 2 us an
+# operation dearer, probably since it programs the timer hardware. See docs/decisions/0001-driver.md.
 LINGER_MS = 5
 ACCEPT_RETRY_S = 0.5
 

@@ -3,6 +3,11 @@ from engine.entry cimport Entry
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 
+cdef enum:
+    KEY_BYTES_MAX = 65535          # indexes hold keys whole
+    PAIR_BYTES_MAX = 1 << 26       # an entry lies in one block
+
+
 cdef struct PendingWrite:      # key and value follow, padded to 8 bytes
     uint64_t deadline_ms
     uint32_t key_bytes, value_bytes

@@ -16,7 +16,8 @@ from engine.buffer cimport discard, reserve
 from engine.entry cimport DELETE, PUT, RANGE_DELETE
 from libc.string cimport memcpy
 
-cdef Py_ssize_t PART_BYTES_MAX = 1 << 30       # of one key or one value; a log frame holds no more
+from engine.errors import too_large
+
 
 
 cdef class Batch:
@@ -51,8 +52,8 @@ cdef class Batch:
         cdef Py_ssize_t key_bytes = PyBytes_GET_SIZE(first), value_bytes = PyBytes_GET_SIZE(second)
         cdef size_t size
         cdef PendingWrite* write
-        if key_bytes > PART_BYTES_MAX or value_bytes > PART_BYTES_MAX:
-            raise ValueError(f"a key or a value has at most {PART_BYTES_MAX} bytes")
+        if key_bytes > KEY_BYTES_MAX or key_bytes + value_bytes > PAIR_BYTES_MAX:
+            raise too_large()
         size = (sizeof(PendingWrite) + <size_t>key_bytes + <size_t>value_bytes + 7) & ~<size_t>7
         reserve(&self.writes, size)
         write = <PendingWrite*>(self.writes.at + self.writes.used)

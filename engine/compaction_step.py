@@ -57,14 +57,14 @@ class CompactionStep(Step):
                     raise EngineError("the compaction was aborted")
                 if self.pause is not None:
                     self.pause(PORTION_BYTES)
+            self.added = [
+                (self.choice.target, Table.open(self.disk, self.directory, p.number, self.cache))
+                for p in compaction.outputs
+            ]
         except BaseException:
             compaction.abandon()
             raise
         self.table_bytes = compaction.bytes_written
-        self.added = [
-            (self.choice.target, Table.open(self.disk, self.directory, p.number, self.cache))
-            for p in compaction.outputs
-        ]
         self.compaction = None
 
     def abort(self):

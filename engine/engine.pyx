@@ -18,10 +18,10 @@ go on. DiskFull is over when space is back. After a failed fsync nobody knows wh
 the engine is poisoned until a restart has read the log again.
 """
 
-from engine.batch cimport Batch
+from engine.batch cimport KEY_BYTES_MAX, PAIR_BYTES_MAX, Batch
 from engine.cursor cimport Cursor
 from engine.entry cimport ABSENT, DELETE, FOUND, NEEDS_DISK, RANGE_DELETE, Entry, newer
-from engine.log_format cimport RECORD_BYTES_MAX
+from engine.log_format cimport FRAME_BYTES_MAX, FRAME_HEADER_BYTES, RECORD_BYTES_MAX
 from engine.memtable cimport Node, supersedes
 from engine.merged_view cimport merge_all
 from engine.murmur cimport key_hash
@@ -30,11 +30,14 @@ from engine.record cimport Record, make_record
 import engine.schedule as schedule
 from engine.checkpoint import write_checkpoint
 from engine.disk import Disk
-from engine.errors import DirectoryInUse, DiskFull, EngineClosed, Poisoned, WriteRefused
+from engine.errors import (
+    DirectoryInUse, DiskFull, EngineClosed, EntryTooLarge, Poisoned, WriteRefused, too_large,
+)
 from engine.file_names import LOCK
 from engine.options import Options
 from engine.paging import page_names, page_records
 from engine.range_deletes import RangeDeleteRecord
+from engine.record import as_bytes
 from engine.recovery import recover
 from engine.snapshot import make_scan, make_snapshot
 from engine.statistics import approximate_size, collect_statistics, verify_tables
@@ -57,7 +60,11 @@ cdef class Engine:
         """
         cdef Engine engine = Engine.__new__(Engine)
         engine.path = str(path)
-        engine.options = options or Options()
+        engine.options = Options() if options is None else options
+        if not isinstance(engine.options, Options):
+            raise TypeError("options is an engine.Options")
+        if now_ms < 0 or now_ms >> 48:
+            raise ValueError("now_ms is a time in Unix milliseconds")
         engine.disk = disk or Disk()
         engine.memtable_bytes = engine.options.memtable_bytes
         engine.log_bytes_max = engine.options.log_bytes_max
@@ -162,6 +169,8 @@ cdef class Engine:
         cdef Node* node = self.active.find(e.key, e.key_bytes, hash)
         if self.refused is not None:
             raise self.refused
+        if e.key_bytes > KEY_BYTES_MAX or <uint64_t>e.key_bytes + e.value_bytes > PAIR_BYTES_MAX:
+            raise too_large()
         if node != NULL and not supersedes(e, node.newest):
             return 0
         self.log.add(e, -1, 0)
@@ -274,6 +283,7 @@ cdef class Engine:
         """Starts a new memtable and log segment, so that a step flushes the old ones. False when
         there is nothing to flush, or a sealed memtable waits already. Raises WriteRefused."""
         cdef LogWriter log
+        self.check_open()
         self.commit()
         if self.sealed is not None:
             return False
@@ -351,7 +361,7 @@ cdef class Engine:
         """The Record of the key, or None. Reads the disk if it must. An expired record is returned;
         the caller knows the time. Like a commit, it ends what lookups have lent."""
         cdef Entry e
-        cdef bytes name = bytes(key)
+        cdef bytes name = as_bytes(key)
         cdef int answer
         self.check_open()
         answer = self.lookup(name, len(name), &e)
@@ -372,7 +382,7 @@ cdef class Engine:
         self.loads = Loads()
         return loads
 
-    def install(self, Loads loads):
+    def install(self, Loads loads not None):
         """Puts what loads.run() has read into the cache."""
         loads.install_into(self.cache)
 
@@ -392,14 +402,14 @@ cdef class Engine:
         end: no bound) and, with offset >= 0, key[offset] == byte, ascending. Looks at a bounded
         number of entries, so there may be fewer although more follow. Raises NeedsDisk."""
         self.check_open()
-        return page_records(self, bytes(start), bytes(end), limit, offset, byte, tombstones)
+        return page_records(self, as_bytes(start), as_bytes(end), limit, offset, byte, tombstones)
 
     def page_names(self, start, end, limit, offset=-1, byte=0, now_ms=0, whole=0, skip=0):
         """(keys, next start or None): as `page`, but only keys, of records that live at `now_ms`,
         without their first `skip` bytes. Keys that agree in their first `whole` bytes are never
         split between two pages, even if `limit` is exceeded."""
         self.check_open()
-        return page_names(self, bytes(start), bytes(end), limit, offset, byte, now_ms, whole, skip)
+        return page_names(self, as_bytes(start), as_bytes(end), limit, offset, byte, now_ms, whole, skip)
 
     def scan(self, start=b"", end=b"", reverse=False):
         """Iterates over the records with start <= key < end of this moment (an empty end: no
@@ -426,11 +436,15 @@ cdef class Engine:
         cdef uint8_t byte
         cdef const char* at = batch.writes.at
         cdef const char* end = at + batch.writes.used
+        cdef uint64_t most = batch.writes.used + batch.count * <uint64_t>RECORD_BYTES_MAX
         self.check_open()
+        if most > FRAME_BYTES_MAX - FRAME_HEADER_BYTES:
+            raise EntryTooLarge(f"a batch holds at most {FRAME_BYTES_MAX} bytes")
+        self.commit()  # what others have pending is a frame of its own
         while not self.write_room():
             if not self.run_steps():
                 raise WriteRefused("memory is full, and the steps under way were not finished yet")
-        self.log.ensure(batch.writes.used + batch.count * RECORD_BYTES_MAX)
+        self.log.ensure(most)
         e.actor = 0
         e.annotation = 0
         while at < end:
@@ -444,9 +458,10 @@ cdef class Engine:
         if sync:
             self.sync()
 
-    def put_record(self, Record record):
+    def put_record(self, Record record not None):
         """A write with a dot of the caller's; commit it like any other."""
         cdef Entry e
+        self.check_open()
         e.key, e.key_bytes = record.key, len(record.key)
         e.value, e.value_bytes = record.value, len(record.value)
         e.hlc, e.actor = record.hlc, record.actor
@@ -457,7 +472,8 @@ cdef class Engine:
     def delete_range(self, start, end, hlc, actor, offset=-1, byte=0):
         """A range delete with a dot of the caller's; commit it like any other write."""
         cdef Entry e
-        cdef bytes first = bytes(start), bound = bytes(end)
+        cdef bytes first = as_bytes(start), bound = as_bytes(end)
+        self.check_open()
         e.key = first
         e.key_bytes = len(first)
         e.value = bound
@@ -483,6 +499,8 @@ cdef class Engine:
 
     def finish_sync(self, sync):
         """Takes the result of sync.run(). A failure poisons the engine."""
+        if not sync.ran:
+            raise ValueError("this sync was not run")
         if sync.error is not None:
             self.refused = Poisoned(
                 f"an fsync of the log failed ({sync.error}); restart to find out what was stored"
@@ -511,10 +529,12 @@ cdef class Engine:
 
     def approximate_size(self, start, end):
         """Stored bytes of the keys start <= key < end (an empty end: no bound), tables only."""
-        return approximate_size(self.tables.version, bytes(start), bytes(end))
+        self.check_open()
+        return approximate_size(self.tables.version, as_bytes(start), as_bytes(end))
 
     def stats(self):
         """Numbers about the engine, by name: see engine/statistics.py."""
+        self.check_open()
         return collect_statistics(self, {
             "memtable_bytes": self.active.bytes_used(),
             "memtable_keys": self.active.count,
@@ -532,6 +552,7 @@ cdef class Engine:
 
     def verify(self):
         """Reads every table through and checks it against its properties. Raises DamagedFile."""
+        self.check_open()
         verify_tables(self.tables.version)
 
     @property
@@ -557,6 +578,7 @@ cdef class Engine:
             lock.close()
 
     def __enter__(self):
+        self.check_open()
         return self
 
     def __exit__(self, *failure):

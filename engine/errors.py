@@ -71,6 +71,10 @@ class EntryTooLarge(WriteRefused):
     """A key of more than 65,535 bytes, or a key and value of more than 64 MiB together."""
 
 
+def too_large():
+    return EntryTooLarge("a key has at most 65535 bytes, and key and value together 67108864")
+
+
 class DiskFull(WriteRefused):
     """No space for the log. Nothing of the refused write was stored; the next one may succeed."""
 

@@ -9,6 +9,7 @@ from engine.range_deletes cimport RangeDeletes
 from engine.table_writer cimport TableWriter
 from libc.stdint cimport uint64_t
 
+from engine.file_names import table_name
 from engine.step import Step, as_edit
 from engine.table import Table
 
@@ -60,14 +61,15 @@ class FlushStep(Step):
                 return None
             (<TableWriter>writer).cleared_sequence = self.sequence
             writer.finish()
+            return Table.open(self.disk, self.directory, self.number, self.cache)
         except BaseException:
             writer.abandon()
+            self.forget(table_name(self.number))
             raise
-        return Table.open(self.disk, self.directory, self.number, self.cache)
 
     def cleanup(self):
         super().cleanup()
-        if self.error is None:
+        if self.error is None and self.memtable is not None:
             self.forget_segments(self.log)
             (<Memtable>self.memtable).retire()
             self.memtable = None

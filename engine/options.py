@@ -84,10 +84,19 @@ class Options:
             "scan_readahead_bytes": 0,
             "compaction_readahead_bytes": 0,
         }
+        most = {
+            "block_bytes": 16 * MIB,
+            "blocks_per_segment": 1024,
+            "compression_level": 22,
+            "bloom_bits_per_key": 64,
+            "level_count": 64,
+        }
         for field, minimum in least.items():
             value = getattr(self, field)
-            if not isinstance(value, int) or value < minimum:
+            if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
                 raise ValueError(f"{field} must be a whole number of at least {minimum}")
+            if value > most.get(field, 1 << 62):
+                raise ValueError(f"{field} must be at most {most[field] if field in most else 1 << 62}")
         if self.level0_tables_stop < self.level0_tables_trigger:
             raise ValueError("level0_tables_stop must not be below level0_tables_trigger")
 

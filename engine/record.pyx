@@ -9,6 +9,11 @@ DELETE = ENTRY_DELETE
 RANGE_DELETE = ENTRY_RANGE_DELETE
 
 
+def as_bytes(part):
+    """A key or a value as bytes. TypeError, where bytes() would take a number for a length."""
+    return part if type(part) is bytes else bytes(memoryview(part))
+
+
 cdef class Record:
     """`kind` is PUT or DELETE; a deadline of 0 means none, an annotation of 0 the dot itself."""
 

@@ -106,6 +106,8 @@ def idle_ranges(Engine engine, drop_below_hlc):
 
 def finish(Engine engine, step):
     """See Engine.finish."""
+    if not step.ran and (step is engine.flushing or step in engine.compacting):
+        raise ValueError("this step was not run")
     if step is engine.flushing:
         engine.flushing = None
     elif step in engine.compacting:

@@ -18,6 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from engine.errors import EngineClosed
+from engine.record import as_bytes
 
 
 cdef class Snapshot:
@@ -51,7 +52,7 @@ cdef class Snapshot:
 
     def get(self, key):
         """The Record that the key had, or None."""
-        cdef bytes name = bytes(key)
+        cdef bytes name = as_bytes(key)
         cdef Cursor cursor
         self.check_open()
         cursor = self.merged(0)
@@ -94,7 +95,7 @@ cdef class Snapshot:
         {byte: (live keys, those of them with a deadline, sum of their milliseconds to live)}
         """
         cdef Cursor cursor
-        cdef bytes first = bytes(start), bound = bytes(end)
+        cdef bytes first = as_bytes(start), bound = as_bytes(end)
         cdef const char* seek_to = first
         cdef const char* stop_at = bound
         cdef uint32_t first_bytes = <uint32_t>len(first), bound_bytes = <uint32_t>len(bound)
@@ -206,7 +207,7 @@ cdef class Scan:
 
 def make_scan(Snapshot view, start, end, reverse=False, owned=False):
     cdef Scan scan = Scan.__new__(Scan)
-    cdef bytes first = bytes(start), end_key = bytes(end)
+    cdef bytes first = as_bytes(start), end_key = as_bytes(end)
     view.check_open()
     scan.view = view
     scan.owned = owned

@@ -31,13 +31,18 @@ class Step:
         self.removed = ()
         self.retired = tuple(retired)
         self.error = None
+        self.begun = self.ran = False
 
     def run(self):
-        """Does the work; looks at nothing that the loop changes meanwhile."""
+        """Does the work, once; looks at nothing that the loop changes meanwhile."""
+        if self.begun:
+            raise ValueError("a step is not run twice")
+        self.begun = True
         try:
             self.work()
         except (OSError, EngineError, MemoryError) as error:
             self.error = error
+        self.ran = True
 
     def work(self):
         """Writes tables, then the manifest edit that puts them in force."""

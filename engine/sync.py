@@ -11,7 +11,7 @@ A failed fsync is never repeated: the kernel marks the pages clean and would ans
 class Sync:
     """Covers the log up to `position`. run() never raises: finish_sync looks at `error`."""
 
-    __slots__ = ("directory", "disk", "error", "files", "position")
+    __slots__ = ("directory", "disk", "error", "files", "position", "ran")
 
     def __init__(self, disk, files, directory, position):
         self.disk = disk
@@ -19,6 +19,7 @@ class Sync:
         self.directory = directory
         self.position = position
         self.error = None
+        self.ran = False
 
     def run(self):
         try:
@@ -28,3 +29,4 @@ class Sync:
                 self.disk.sync_directory(self.directory)
         except OSError as error:
             self.error = error
+        self.ran = True

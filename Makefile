@@ -15,7 +15,7 @@ COMPILED := .venv/.compiled
 NEEDED := .venv/.needed
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test test-fast test-e2e lint format types docs bench bench-engine fuzz \
+.PHONY: help build serve test test-fast test-e2e property-long crash-long lint format types docs bench bench-engine fuzz \
 	check clean distclean
 
 help:  ## print the targets
@@ -37,6 +37,14 @@ test-e2e: $(COMPILED)  ## real processes and real clients only
 
 fuzz: $(COMPILED)  ## hostile bytes, SECONDS_OF_FUZZ=60 for each format
 	FUZZ_SECONDS=$(SECONDS_OF_FUZZ) $(BIN)/pytest tests/fuzz
+
+property-long: $(COMPILED)  ## the engine against a dict for hours; MODEL_EXAMPLES=5000 MODEL_STEPS=100
+	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),5000) MODEL_STEPS=$(or $(MODEL_STEPS),100) \
+		$(BIN)/pytest --timeout 86400 tests/property/test_engine_model.py
+
+crash-long: $(COMPILED)  ## power failures at every operation of 20 runs, all kinds of remains; bit flips
+	CRASH_POINT_RUNS=20 CRASH_POINT_VARIANTS=7 BIT_FLIPS=5000 \
+		$(BIN)/pytest --timeout 86400 tests/engine/test_crash_points.py tests/engine/test_bit_flips.py
 
 lint: $(COMPILED)  ## ruff, cython-lint and mypy
 	$(BIN)/ruff check .

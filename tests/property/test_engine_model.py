@@ -1,6 +1,9 @@
 """The engine against a dict: any sequence of writes, snapshots, flushes, compactions, restarts and
-crashes. A crash copies the directory with the unsynced tails of all files cut at random."""
+checkpoints and crashes. A crash copies the directory with the unsynced tails of all files cut at random.
 
+MODEL_EXAMPLES (60) is how many runs are tried, MODEL_STEPS (40) how long each is: `make property-long`."""
+
+import os
 import random
 import shutil
 import tempfile
@@ -13,6 +16,8 @@ from engine import Batch, Engine, Options
 from engine.disk_faulty import FaultyDisk
 from engine.errors import NeedsDisk
 
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
+STEPS = int(os.environ.get("MODEL_STEPS", "40"))
 OPTIONS = Options(
     memtable_bytes=64 << 10, log_bytes_max=64 << 10, log_reserve_bytes=4 << 10,
     block_cache_bytes=64 << 10, block_bytes=128, blocks_per_segment=4, table_bytes_max=4 << 10,
@@ -117,6 +122,15 @@ class EngineModel(RuleBasedStateMachine):
         self.model = found
         self.unsynced = [dict(found)]
 
+    @rule()
+    def checkpoint(self):
+        target = f"{self.directory}/checkpoint"
+        self.engine.checkpoint(target)
+        self.unsynced = [dict(self.model)]
+        with Engine.open(target, OPTIONS) as copy:
+            assert {record.key: record.value for record in copy.scan()} == self.model
+        shutil.rmtree(target)
+
     @precondition(lambda self: len(self.snapshots) < 3)
     @rule()
     def take_snapshot(self):
@@ -180,7 +194,7 @@ class EngineModel(RuleBasedStateMachine):
 
 
 EngineModel.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None,
+    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestEngineModel = EngineModel.TestCase

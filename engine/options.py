@@ -96,7 +96,7 @@ class Options:
             if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
                 raise ValueError(f"{field} must be a whole number of at least {minimum}")
             if value > most.get(field, 1 << 62):
-                raise ValueError(f"{field} must be at most {most[field] if field in most else 1 << 62}")
+                raise ValueError(f"{field} must be at most {most.get(field, 1 << 62)}")
         if self.level0_tables_stop < self.level0_tables_trigger:
             raise ValueError("level0_tables_stop must not be below level0_tables_trigger")
 

@@ -13,6 +13,8 @@ from resp_kv.directives import DIRECTIVES, Directive
 from resp_kv.errors import CommandError
 from resp_kv.foreign_directives import FOREIGN
 
+PAIRS_IN_MEMORY_MIN = 8          # a cache or memtable of fewer of the largest pairs is of no use
+
 
 class Config:
     """`settings` is a dict of name -> text, or a list of `conf.loader.Setting`."""
@@ -26,6 +28,9 @@ class Config:
             settings = [Setting(name, (str(text),), name) for name, text in settings.items()]
         for setting in settings:
             self._start_with(setting)
+        reason = _too_large_pair(self._values)
+        if reason is not None:
+            raise ConfigurationError(reason)
 
     def get(self, name):
         """The typed value: int for numbers and memory, bool, str, tuple, or as its kind says."""
@@ -51,6 +56,9 @@ class Config:
         for given, text in pairs:
             name = self._settable(_decoded(given), new)
             new[name] = _parsed(name, _decoded(given), _decoded(text), self._values[name])
+        reason = _too_large_pair(self._values | new)
+        if reason is not None:
+            raise _failed("max-pair-bytes", reason)
         before = {name: self._values[name] for name in new}
         self._values.update(new)
         try:
@@ -113,6 +121,15 @@ def read(arguments: list[str]) -> Config:
     """From `[FILE] [--directive value ...]`; ConfigurationError names what is wrong and where."""
     path, settings = loader.load(arguments)
     return Config(settings, path)
+
+
+def _too_large_pair(values):
+    """Why the largest pair does not fit the memory that it has to pass through, or None."""
+    for name in ("block-cache-bytes", "memtable-bytes"):
+        if values["max-pair-bytes"] > values[name] // PAIRS_IN_MEMORY_MIN:
+            return (f"max-pair-bytes {values['max-pair-bytes']} is more than an eighth of "
+                    f"{name} {values[name]}")
+    return None
 
 
 def _default(row: Directive):

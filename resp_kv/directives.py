@@ -88,7 +88,7 @@ general("always-show-logo", YesNo(), "no", "There is no logo.", accepted=True)
 limits = _group("Limits")
 limits("maxclients", Integer(1, INT_MAX), "10000",
        "Clients at the same time; further ones get an error and are closed.", mutable=True)
-limits("max-pair-bytes", Memory(64, 512 * MIB), "10000",
+limits("max-pair-bytes", Memory(64, 32 * MIB), "10000",
        "Key plus value of one pair; a larger write is refused and stores nothing.",
        mutable=True, ours=True)
 limits("proto-max-bulk-len", Memory(MIB), "512mb",

@@ -180,3 +180,13 @@ def test_start_is_refused_with_the_place(tmp_path, line, told):
     assert str(path) in str(caught.value)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_pair_fits_the_memory_it_passes_through():
+    with pytest.raises(ConfigurationError, match="max-pair-bytes 1048576 is more than an eighth of "
+                                                 "block-cache-bytes 4194304"):
+        Config({"max-pair-bytes": "1mb", "block-cache-bytes": "4mb"})
+    config = Config({"block-cache-bytes": "4mb"})
+    with pytest.raises(CommandError, match="max-pair-bytes.*an eighth of block-cache-bytes"):
+        config.set({"max-pair-bytes": "1mb"})
+    assert config.get("max-pair-bytes") == 10_000

@@ -19,7 +19,6 @@ from libc.string cimport memcpy
 from engine.errors import too_large
 
 
-
 cdef class Batch:
     """Keys and values are bytes, or anything that has a buffer."""
 

@@ -164,7 +164,8 @@ cdef class MergeCursor(Cursor):
             child = 2 * i + 1
             if child >= self._alive:
                 break
-            if child + 1 < self._alive and before(&self._lanes[child + 1], &self._lanes[child], self._descending):
+            if child + 1 < self._alive and before(
+                    &self._lanes[child + 1], &self._lanes[child], self._descending):
                 child += 1
             if not before(&self._lanes[child], &moved, self._descending):
                 break

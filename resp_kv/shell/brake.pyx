@@ -6,7 +6,6 @@ log; they are added up batch by batch, and once a millisecond is owed (a timer k
 wait that long, as they would wait for room, and their sockets are not read. Reads go on.
 """
 
-from engine.engine cimport Engine
 from resp_kv.shell.store cimport EngineStore
 
 cdef double LEAST_USEC = 1000

@@ -59,6 +59,7 @@ cdef class Compaction:
         self._range_deletes = NONE if range_deletes is None else range_deletes
         self._now_ms = now_ms
         self._drop_below_hlc = drop_below_hlc
+        self._lowest = choice.target > 0 and not any(version.levels[choice.target + 1:])
         self._table_bytes_max = options.table_bytes_max if choice.target else EVERYTHING
         applied = [item.sequence for item in self._range_deletes]
         applied.append(min(table.properties.cleared_sequence for table in choice.tables))
@@ -237,7 +238,8 @@ cdef class Compaction:
     cdef int _start_table(self) except -1:
         self._end_table()
         self._overlap_bytes = 0
-        self._writer = TableWriter(self._disk, self._directory, self._take_number(), self._options)
+        self._writer = TableWriter(
+            self._disk, self._directory, self._take_number(), self._options, self._lowest)
         self._writer.cleared_sequence = self._cleared_sequence
         self._writers.append(self._writer)
         return 0

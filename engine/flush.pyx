@@ -53,7 +53,8 @@ class FlushStep(Step):
 
     def write_table(self):
         """The open Table, or None when nothing is left to write. OSError leaves no file behind."""
-        writer = TableWriter(self.disk, self.directory, self.number, self.options)
+        writer = TableWriter(
+            self.disk, self.directory, self.number, self.options, lowest=False)
         try:
             added = add_all(writer, self.memtable, self.range_deletes)
             if not added:

@@ -32,7 +32,11 @@ class Options:
     compression_level: int = 1
     """Zstandard level of data blocks; 0 stores them raw."""
     bloom_bits_per_key: int = 10
-    """About 1 % of the missing keys touch a data block; 0 writes no filter."""
+    """About 1 % of the missing keys touch a data block of a table; 0 writes no filter."""
+    bloom_bits_per_key_above: int = 16
+    """The same in tables above the lowest level. A missing key asks all of them, and they hold few
+    keys: these bits cost a twentieth of the filters' size, and what they leave is the 1 % of the
+    lowest level. With bloom_bits_per_key=0 there is no filter here either."""
     table_bytes_max: int = 64 * MIB
     """A compaction starts the next output table here."""
 
@@ -72,6 +76,7 @@ class Options:
             "blocks_per_segment": 1,
             "compression_level": 0,
             "bloom_bits_per_key": 0,
+            "bloom_bits_per_key_above": 0,
             "table_bytes_max": 4 * KIB,
             "level_count": 2,
             "level0_tables_trigger": 1,
@@ -89,6 +94,7 @@ class Options:
             "blocks_per_segment": 1024,
             "compression_level": 22,
             "bloom_bits_per_key": 64,
+            "bloom_bits_per_key_above": 64,
             "level_count": 64,
         }
         for field, minimum in least.items():
@@ -99,6 +105,12 @@ class Options:
                 raise ValueError(f"{field} must be at most {most.get(field, 1 << 62)}")
         if self.level0_tables_stop < self.level0_tables_trigger:
             raise ValueError("level0_tables_stop must not be below level0_tables_trigger")
+
+    def bloom_bits(self, lowest):
+        """Filter bits of a key in a table of the lowest level, or of one above."""
+        if lowest or self.bloom_bits_per_key == 0:
+            return self.bloom_bits_per_key
+        return max(self.bloom_bits_per_key, self.bloom_bits_per_key_above)
 
     @property
     def slowdown_tables(self):

@@ -40,10 +40,11 @@ cdef class TableWriter:
     time.
 
     Raises OSError (its file stays behind until abandon()). A key that is not greater than the one
-    before, or an entry of more than 64 MiB, is a mistake of the caller: ValueError.
+    before, or an entry of more than 64 MiB, is a mistake of the caller: ValueError. `lowest` says
+    that no level below the table's holds anything: see Options.bloom_bits_per_key_above.
     """
 
-    def __init__(self, disk, directory, number, options):
+    def __init__(self, disk, directory, number, options, lowest=True):
         self.number = number
         self.path = os.path.join(directory, table_name(number))
         self._disk = disk
@@ -55,7 +56,7 @@ cdef class TableWriter:
         self._span = Span()
         self._block_bytes = options.block_bytes
         self._blocks_per_segment = options.blocks_per_segment
-        self._bits_per_key = options.bloom_bits_per_key
+        self._bits_per_key = options.bloom_bits(lowest)
 
     def __dealloc__(self):
         discard(&self._cuts)

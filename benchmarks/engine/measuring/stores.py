@@ -40,11 +40,10 @@ class RespKv:
     """Flushes and compactions run on two threads, as in the server."""
 
     def __init__(self, path, buffer_bytes, cache_bytes, level, **more):
-        from engine.batch import Batch
-        from engine.engine import Engine
-        from engine.options import Options
+        from engine import Batch, Engine, Options
+        from engine.errors import WriteRefused
 
-        self.Batch = Batch
+        self.Batch, self.WriteRefused = Batch, WriteRefused
         options = Options(
             memtable_bytes=2 * buffer_bytes, block_cache_bytes=cache_bytes,
             compression_level=level, **{"level_bytes_base": 4 * buffer_bytes, **more},
@@ -61,7 +60,11 @@ class RespKv:
             for key, value in zip(keys[part], values[part]):
                 batch = Batch()
                 batch.put(key, value)
-                write(batch)
+                try:
+                    write(batch)
+                except self.WriteRefused:      # memory is full: a step must come to its end first
+                    self.poll()
+                    write(batch)
 
     def put_batch(self, keys, values):
         self.poll()

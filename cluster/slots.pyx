@@ -78,7 +78,7 @@ def slot_of(bytes key):
 
 
 def stored_key(int database, bytes key):
-    """The stored key of `key` in physical database 0..255, as bytes. The key has at most 65,535 bytes."""
+    """The stored key of `key` in physical database 0..255, as bytes. The key has at most 65,529 bytes."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(key)
     if size > KEY_BYTES_MAX:
         raise ValueError(f"a key has at most {KEY_BYTES_MAX} bytes, not {size}")

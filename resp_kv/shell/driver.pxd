@@ -46,7 +46,8 @@ cdef class Driver:
     cdef int under_way                             # pieces of work whose end the loop will tell
     cdef uint64_t[TURN_BUCKETS] turn_buckets       # turns by the power of two of their microseconds
     cdef readonly uint64_t longest_turn_usec, turns
-    cdef bint again, accepting
+    cdef bint accepting
+    cdef int first                 # place in the next batch at which a turn goes on
     cdef int serve(self, int fd, uint32_t events) except -1
     cdef int read_ended(self, Connection connection, ssize_t count) except -1
     cdef int touch(self, Connection connection) except -1

@@ -9,6 +9,7 @@ import fnmatch
 
 from conf import loader, rewrite
 from conf.loader import ConfigurationError, Setting
+from resp_kv.directive_kinds import Level
 from resp_kv.directives import DIRECTIVES, Directive
 from resp_kv.errors import CommandError
 from resp_kv.foreign_directives import FOREIGN
@@ -28,9 +29,9 @@ class Config:
             settings = [Setting(name, (str(text),), name) for name, text in settings.items()]
         for setting in settings:
             self._start_with(setting)
-        reason = _too_large_pair(self._values)
-        if reason is not None:
-            raise ConfigurationError(reason)
+        contradiction = _contradiction(self._values)
+        if contradiction is not None:
+            raise ConfigurationError(" ".join(contradiction))
 
     def get(self, name):
         """The typed value: int for numbers and memory, bool, str, tuple, or as its kind says."""
@@ -56,9 +57,9 @@ class Config:
         for given, text in pairs:
             name = self._settable(_decoded(given), new)
             new[name] = _parsed(name, _decoded(given), _decoded(text), self._values[name])
-        reason = _too_large_pair(self._values | new)
-        if reason is not None:
-            raise _failed("max-pair-bytes", reason)
+        contradiction = _contradiction(self._values | new)
+        if contradiction is not None:
+            raise _failed(contradiction[0], " ".join(contradiction))
         before = {name: self._values[name] for name in new}
         self._values.update(new)
         try:
@@ -123,12 +124,17 @@ def read(arguments: list[str]) -> Config:
     return Config(settings, path)
 
 
-def _too_large_pair(values):
-    """Why the largest pair does not fit the memory that it has to pass through, or None."""
+def _contradiction(values):
+    """(name, what is wrong with it beside the others), or None."""
     for name in ("block-cache-bytes", "memtable-bytes"):
+        # The largest pair has to pass through both.
         if values["max-pair-bytes"] > values[name] // PAIRS_IN_MEMORY_MIN:
-            return (f"max-pair-bytes {values['max-pair-bytes']} is more than an eighth of "
-                    f"{name} {values[name]}")
+            return ("max-pair-bytes", f"{values['max-pair-bytes']} is more than an eighth of "
+                                      f"{name} {values[name]}")
+    for name in ("read-consistency", "write-consistency"):
+        if Level.least_copies(values[name]) > values["replication-factor"]:
+            return name, (f"{values[name]} can never be met with replication-factor "
+                          f"{values['replication-factor']}")
     return None
 
 

@@ -13,6 +13,7 @@ from conf.words import quoted
 
 INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
+COPIES_MAX = 16                  # of one key; more would make each write wait for a crowd
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _MEMORY = re.compile(r"([0-9]{1,19})(|b|k|kb|m|mb|g|gb)", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 2**10, "m": 10**6, "mb": 2**20, "g": 10**9, "gb": 2**30}
@@ -61,6 +62,23 @@ class Integer(Kind):
                 " inclusive"
             )
         return value
+
+
+class Weight(Kind):
+    """A share: a decimal number over zero, kept as a float and shown without idle zeros."""
+
+    most = 1000
+    form = f"over 0 to {most}"
+
+    def parse_word(self, word):
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", word):
+            raise ValueError("argument must be a decimal number such as 2 or 0.5")
+        if not 0 < float(word) <= self.most:
+            raise ValueError(f"argument must be greater than 0 and at most {self.most}")
+        return float(word)
+
+    def show(self, value):
+        return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 class Octal(Integer):
@@ -112,6 +130,32 @@ class Enum(Kind):
         return word.lower()
 
 
+class Level(Kind):
+    """How many replicas must answer: a name in capitals or a number; the text of either.
+
+    What a name means for a number of replicas is the cluster's knowledge; `least_copies` has what
+    the start of a node must know: whether so many can exist at all.
+    """
+
+    names = ("ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM")
+
+    def __init__(self, *further):
+        self.names = (*self.names, *further)
+        self.form = ", ".join(self.names) + f", or 1 to {COPIES_MAX}"
+
+    def parse_word(self, word):
+        if word.upper() in self.names:
+            return word.upper()
+        if not re.fullmatch("[1-9][0-9]?", word) or int(word) > COPIES_MAX:
+            raise ValueError(f"argument must be one of {self.form}")
+        return word
+
+    @staticmethod
+    def least_copies(level):
+        """Replicas that must exist for this level, as far as it counts them itself."""
+        return {"TWO": 2, "THREE": 3}.get(level) or (int(level) if level.isdigit() else 1)
+
+
 class Folder(Kind):
     """A path, made absolute when it is read: the working directory may change later."""
 
@@ -142,6 +186,24 @@ class Words(Kind):
 
     def lines(self, value):
         return [" ".join(map(quoted, value)) or '""']
+
+
+class Addresses(Words):
+    """A list of HOST:PORT; an IPv6 address stands in brackets. A tuple of the words as given."""
+
+    form = "host:port ..."
+
+    def __init__(self):
+        pass
+
+    def parse_text(self, text, current):
+        words = super().parse_text(text, current)
+        for word in words:
+            host, _, port = word.rpartition(":")
+            bracketed = host.startswith("[") and host.endswith("]")
+            if not host.strip("[]") or (":" in host and not bracketed) or not _is_port(port):
+                raise ValueError(f"'{word}' is no address such as 10.0.0.1:16379")
+        return words
 
 
 class Percentiles(Words):
@@ -242,3 +304,7 @@ class Only(Kind):
 
     def show(self, value):
         return self.kind.show(value)
+
+
+def _is_port(text):
+    return _INTEGER.fullmatch(text) is not None and 1 <= int(text) <= 65535

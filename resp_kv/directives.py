@@ -9,18 +9,22 @@ come from, or are checked against, these rows.
 from dataclasses import dataclass
 
 from resp_kv.directive_kinds import (
+    COPIES_MAX,
     INT_MAX,
     LONG_MAX,
+    Addresses,
     Enum,
     Folder,
     Integer,
     Kind,
+    Level,
     Memory,
     Octal,
     Only,
     OutputLimits,
     Percentiles,
     SavePoints,
+    Weight,
     Words,
     YesNo,
 )
@@ -167,11 +171,32 @@ diagnostics("busy-reply-threshold", Integer(0, LONG_MAX), "5000",
 
 cluster = _group("Cluster")
 cluster("cluster-enabled", YesNo(), "no",
-        "Answer as a cluster node; today that is one node that owns every slot.")
+        "Be a node of a cluster: of the one that cluster-seeds names, or without seeds a cluster "
+        "of this node alone.")
+cluster("cluster-seeds", Addresses(), "",
+        "Bus addresses of the nodes that found the cluster, this one among them; the same list "
+        "on each.", ours=True)
+cluster("cluster-secret", Kind(), "",
+        "Text that every node of the cluster must know to be let in; empty: none is asked for.",
+        ours=True)
 cluster("cluster-port", Integer(0, 65535), "0", "Bus port; 0 is the client port plus 10000.")
 cluster("cluster-node-timeout", Integer(0, LONG_MAX), "15000",
         "Milliseconds after which a silent node is suspected; for the cluster to come.",
         accepted=True)
+cluster("cluster-partitions", Integer(1, 16384), "256",
+        "Pieces that the slots are cut into, for placing and moving; fixed once the cluster is "
+        "founded.", ours=True)
+cluster("node-dc", Kind(), "dc1", "Data centre of this node.", ours=True)
+cluster("node-rack", Kind(), "rack1",
+        "Rack of this node; copies of a key are spread over racks.", ours=True)
+cluster("node-weight", Weight(), "1",
+        "Share of the data that this node takes, relative to the others.", ours=True)
+cluster("node-server", Kind(), "",
+        "Name of the machine under this node; nodes of one machine never hold copies of the same "
+        "key. Empty: its address.", ours=True)
+cluster("cluster-redirect", YesNo(), "no",
+        "Answer MOVED for a key whose preferred coordinator is another node, instead of asking "
+        "it.", mutable=True, ours=True)
 cluster("cluster-announce-ip", Kind(), "",
         "Address that other nodes and clients are told; empty: the one a client came to.",
         mutable=True)
@@ -186,3 +211,27 @@ cluster("cluster-preferred-endpoint-type",
 cluster("max-clock-drift", Integer(1, INT_MAX), "500",
         "Milliseconds by which another clock may be ahead before its writes are refused.",
         ours=True)
+
+copies = _group("Replication and consistency")
+copies("replication-factor", Integer(1, COPIES_MAX), "3",
+       "Copies of each key; fixed once the cluster is founded.", ours=True)
+copies("read-consistency", Level(), "QUORUM",
+       "Replicas that must answer a read, where neither request nor connection says otherwise.",
+       mutable=True, ours=True)
+copies("write-consistency", Level("ANY"), "QUORUM",
+       "Replicas that must take a write before its OK; for ANY, a hint on any node will do.",
+       mutable=True, ours=True)
+copies("sloppy-quorum", YesNo(), "yes",
+       "Let the next healthy node stand in for a replica that is down; no: such a request fails.",
+       mutable=True, ours=True)
+copies("read-request-timeout", Integer(1, INT_MAX), "5000",
+       "Milliseconds that a read waits for replicas.", mutable=True, ours=True)
+copies("write-request-timeout", Integer(1, INT_MAX), "2000",
+       "Milliseconds that a write waits for replicas.", mutable=True, ours=True)
+copies("vector-clock-max-entries", Integer(1, 1000), "10",
+       "Pairs that the vector clock of a key keeps; the oldest go first.", mutable=True, ours=True)
+copies("siblings-max", Integer(1, 10_000), "100",
+       "Concurrent versions of one key; a write that would add one more is refused.",
+       mutable=True, ours=True)
+copies("conflict-journal-max-len", Integer(0, LONG_MAX), "1000",
+       "Overwritten concurrent versions that KV.CONFLICTS still shows.", ours=True)

@@ -78,6 +78,13 @@ def test_match():
         ("save", "a b", "Invalid save parameters"),
         ("appendonly", "no",
          "resp-kv always keeps its log; `appendfsync no` is the least durable choice"),
+        ("read-consistency", "ANY", "argument must be one of ONE, TWO, THREE, QUORUM, ALL, "
+         "LOCAL_ONE, LOCAL_QUORUM, EACH_QUORUM, or 1 to 16"),
+        ("write-consistency", "0", "argument must be one of ONE, TWO, THREE, QUORUM, ALL, "
+         "LOCAL_ONE, LOCAL_QUORUM, EACH_QUORUM, ANY, or 1 to 16"),
+        ("write-consistency", "4",
+         "write-consistency 4 can never be met with replication-factor 3"),
+        ("cluster-redirect", "perhaps", "argument must be 'yes' or 'no'"),
         ("maxmemory", "100mb",
          "data is on disk, memory is bounded by memtable-bytes and block-cache-bytes"),
     ],
@@ -87,6 +94,36 @@ def test_refused(name, text, reason):
     before = config.text(name)
     assert refusal(config, {name: text}) == failed(name, reason)
     assert config.text(name) == before
+
+
+def test_levels_are_names_in_capitals_or_numbers():
+    config = Config({"read-consistency": "local_quorum", "write-consistency": "any"})
+    assert config.get("read-consistency") == "LOCAL_QUORUM"
+    assert config.get("write-consistency") == "ANY"
+    config.set({"read-consistency": "3"})
+    assert config.get("read-consistency") == "3"
+    with pytest.raises(ConfigurationError, match="read-consistency THREE can never be met with "
+                                                 "replication-factor 2"):
+        Config({"read-consistency": "THREE", "replication-factor": "2"})
+
+
+def test_weights():
+    assert Config({"node-weight": "0.5"}).get("node-weight") == 0.5
+    assert Config({"node-weight": "2.0"}).text("node-weight") == "2"
+    assert Config({"node-weight": "1000"}).text("node-weight") == "1000"
+    assert Config({"node-weight": "0.000000001"}).text("node-weight") == "0.000000001"
+    for text in ("0", "-1", "1001", "nan", "1e3", "", "0.0"):
+        with pytest.raises(ConfigurationError, match="node-weight"):
+            Config({"node-weight": text})
+
+
+def test_seeds_are_addresses():
+    seeds = Config({"cluster-seeds": "10.0.0.1:16379  n2.example:16379 [::1]:1"}).get("cluster-seeds")
+    assert seeds == ("10.0.0.1:16379", "n2.example:16379", "[::1]:1")
+    assert Config().get("cluster-seeds") == ()
+    for text in ("10.0.0.1", "10.0.0.1:", ":1", "::1:16379", "a:65536", "a:0", "[]:1"):
+        with pytest.raises(ConfigurationError, match="is no address such as 10.0.0.1:16379"):
+            Config({"cluster-seeds": text})
 
 
 def test_unknown_and_doubled():

@@ -81,13 +81,15 @@ def run(node, count, size, limit_bytes, sample):
 
 @pytest.mark.timeout(240)
 def test_ten_times_the_memory(make_node):
-    """200,000 pairs, 80 MB, with 8 MB for the memtable and 8 MB for the cache."""
+    """200,000 pairs, 200 MB, with 8 MB for the memtable and 8 MB for the cache.
+
+    What compactions and the allocator of eight threads hold besides differs from run to run."""
     node = make_node("--memtable-bytes", "8mb", "--block-cache-bytes", "8mb",
                      "--log-bytes-max", "16mb")
     empty_bytes = node.rss_bytes
-    run(node, 200_000, 400, empty_bytes + 60 * MIB, sample=50_000)
+    run(node, 200_000, 1000, empty_bytes + 120 * MIB, sample=50_000)
     info = node.client().info("engine")
-    assert info["table_bytes"] > 30 * MIB
+    assert info["table_bytes"] > 80 * MIB
 
 
 @pytest.mark.long

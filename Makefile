@@ -5,6 +5,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 6379
 DIR ?= ./data
+NODES ?= 3
+CLUSTER_PORT ?= 7001
+CLUSTER_DIR ?= ./data/local
 ARGS ?=
 SECONDS_OF_FUZZ ?= 60
 
@@ -15,7 +18,7 @@ COMPILED := .venv/.compiled
 NEEDED := .venv/.needed
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test test-fast test-e2e property-long crash-long lint format types docs bench bench-engine fuzz \
+.PHONY: help build serve cluster test test-fast test-e2e property-long crash-long lint format types docs bench bench-engine fuzz \
 	check clean distclean
 
 help:  ## print the targets
@@ -25,6 +28,9 @@ build: $(COMPILED)  ## make .venv and compile what changed
 
 serve: $(COMPILED)  ## run one node; PORT=6379 DIR=./data ARGS="--appendfsync always"
 	@exec $(BIN)/resp-kv serve --bind 127.0.0.1 --port $(PORT) --dir "$(DIR)" $(ARGS)
+
+cluster: $(COMPILED)  ## run a cluster of NODES=3 on this machine, see also resp-kv local --help
+	@exec $(BIN)/resp-kv local --nodes $(NODES) --port $(CLUSTER_PORT) --dir "$(CLUSTER_DIR)" $(ARGS)
 
 test: lint $(COMPILED)  ## everything that CI runs
 	$(BIN)/pytest tests

@@ -1,4 +1,4 @@
-"""The `resp-kv` command: serve, check, dump.
+"""The `resp-kv` command: serve, local, check, dump.
 
 `serve` reads its own arguments, because they are redis-server's and not options that a parser of
 options could know. Whatever is wrong ends in one line on standard error and exit code 1.
@@ -12,7 +12,9 @@ import typer
 
 import resp_kv
 from resp_kv.cli import inspection, serving
+from resp_kv.cli import local as local_cluster
 from resp_kv.cli.failure import Failure
+from resp_kv.cli.local_layout import Wish
 
 app = typer.Typer(
     name="resp-kv", no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
@@ -56,6 +58,52 @@ def serve(context: typer.Context) -> None:
     file. Example: resp-kv serve my.conf --port 6380 --appendfsync always
     """
     serving.serve(context.args)
+
+
+@app.command()
+def local(
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", show_default="3", help="How many nodes.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", show_default="7001",
+                     help="Port of the first node; the others follow.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--dir", help="Folder of the cluster: node-1, node-2, ... are in it.")
+    ] = Path("./data/local"),
+    dc: Annotated[
+        str | None,
+        typer.Option("--dc", metavar="NAME:NUMBER,...",
+                     help="Data centres and their nodes, such as a:3,b:2.")
+    ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option("--weight", metavar="NUMBER,...",
+                     help="Share of the data of each node, such as 1,1,2.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="'DIRECTIVE VALUE'",
+                     help="A directive for all nodes; may be given again.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", help="Seconds within which the nodes must be ready.")
+    ] = 60.0,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop all nodes of --dir and leave.")
+    ] = False,
+) -> None:
+    """Run a whole cluster on this machine until Ctrl-C.
+
+    Again on the same --dir, it starts the nodes that are missing and leaves the others alone.
+    """
+    if stop:
+        local_cluster.stop(folder)
+    else:
+        wish = Wish(nodes, port, dc, weight, tuple(settings or ()))
+        raise typer.Exit(local_cluster.local(folder, wish, wait))
 
 
 @app.command()

@@ -3,6 +3,7 @@
     resp_kv/__main__, cli -> conf, resp_kv/shell, engine (check, dump)
     resp_kv/shell         -> resp_kv, cluster, engine
     resp_kv               -> cluster, conf
+    resp_kv/client        -> itself: it is used where no server is installed
     cluster, engine, conf -> themselves
 """
 
@@ -44,7 +45,7 @@ def allowed(path):
     inner = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
     if not inner.startswith("resp_kv"):
         return {inner.partition(".")[0]}
-    if inner.startswith(("resp_kv.cli", "resp_kv.__main__")):
+    if inner.startswith(("resp_kv.cli.", "resp_kv.__main__")):
         return set(OURS)
     if inner.startswith("resp_kv.shell"):
         return {"resp_kv", "cluster", "engine"}
@@ -67,8 +68,29 @@ def test_only_the_command_line_reaches_shell_and_cli():
         f"{path.relative_to(ROOT)} imports {name}"
         for path in sources("resp_kv")
         for name in imports_of(path)
-        if name.startswith(("resp_kv.shell", "resp_kv.cli"))
+        if f"{name}.".startswith(("resp_kv.shell.", "resp_kv.cli."))
         and path.relative_to(ROOT).parts[1] not in ("shell", "cli", "__main__.py")
+    ]
+    assert wrong == []
+
+
+def test_client_knows_only_itself():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("resp_kv/client")
+        for name in imports_of(path)
+        if name.partition(".")[0] in OURS and not f"{name}.".startswith("resp_kv.client.")
+    ]
+    assert wrong == []
+
+
+def test_nobody_knows_the_client():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources(*OURS)
+        for name in imports_of(path)
+        if f"{name}.".startswith("resp_kv.client.")
+        and path.relative_to(ROOT).parts[:2] != ("resp_kv", "client")
     ]
     assert wrong == []
 

@@ -9,6 +9,8 @@
 Other mistakes (a wrong password, a bad argument) stay redis-py's own exceptions.
 """
 
+import re
+
 import redis
 
 MAY_HAVE_HAPPENED = "may still take effect"     # in a NOQUORUM of which some replica took the write
@@ -50,7 +52,7 @@ def told_by(error: redis.RedisError, *, writing: bool) -> Exception:
     if isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError)):
         return error                            # connection errors in redis-py, but no one's fault
     if isinstance(error, (NotConnected, redis.BusyLoadingError, redis.exceptions.MaxConnectionsError,
-                          redis.exceptions.ClusterDownError)):
+                          redis.exceptions.ClusterDownError)) or text.startswith("CLUSTERDOWN "):
         return Unavailable(text)
     if isinstance(error, (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse)):
         return _lost(f"the connection was lost before the reply came ({text})", writing)
@@ -61,6 +63,15 @@ def told_by(error: redis.RedisError, *, writing: bool) -> Exception:
     if text.startswith("TOOMANYSIBLINGS "):
         return TooManySiblings(text)
     return error
+
+
+def moved_to(error: redis.RedisError) -> tuple[str, int] | None:
+    """Where a MOVED points, which has a class of its own only in newer versions of redis-py."""
+    text = str(error)
+    if isinstance(error, redis.exceptions.MovedError):
+        text = f"MOVED {text}"
+    match = re.fullmatch(r"MOVED \d+ (\S+):(\d+)", text)
+    return (match[1], int(match[2])) if match else None
 
 
 def _lost(text, writing):

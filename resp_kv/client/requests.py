@@ -28,6 +28,7 @@ from resp_kv.client.errors import (
     TooManySiblings,
     Unavailable,
     UnknownOutcome,
+    moved_to,
     told_by,
 )
 
@@ -145,15 +146,14 @@ def _repeated(words, retries, *, writing, idempotent=False):
             return (yield Command(words, address))
         except redis.RedisError as error:
             failures += 1
-            if isinstance(error, redis.exceptions.MovedError) and failures <= retries:
-                address = (error.host, error.port)
+            address = moved_to(error)
+            if address is not None and failures <= retries:
                 continue
             outcome = told_by(error, writing=writing)
             if outcome is error:
                 raise
             if failures > retries or not _may_repeat(outcome, idempotent):
                 raise outcome from error
-        address = None
         yield from _before_repetition(outcome, failures)
 
 

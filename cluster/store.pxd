@@ -17,5 +17,7 @@ cdef struct Row:
 
 cdef class Store:
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1
+    cdef int read_from(self, const char* key, uint32_t key_bytes, uint64_t floor_hlc,
+                       Row* out) except -1
     cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1
     cdef int room(self) except -1

@@ -10,6 +10,11 @@ cdef class Store:
         """ABSENT, FOUND (a tombstone is found) or PENDING. Raises DamagedStore."""
         raise NotImplementedError
 
+    cdef int read_from(self, const char* key, uint32_t key_bytes, uint64_t floor_hlc,
+                       Row* out) except -1:
+        """As `read`, but what has an hlc below the floor may be missed: it need not be looked for."""
+        raise NotImplementedError
+
     cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
         """Store a version; an older one than what is there changes nothing. Raises WriteRefused."""
         raise NotImplementedError

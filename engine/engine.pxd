@@ -12,6 +12,8 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 cdef class Engine:
     # The door of the hot path: all of it on the event loop's thread.
     cdef int lookup(self, const char* key, uint32_t key_bytes, Entry* out) except -1
+    cdef int lookup_from(self, const char* key, uint32_t key_bytes, uint64_t floor_hlc,
+                         Entry* out) except -1
     cdef int put(self, const Entry* e) except -1
     cdef int put_range_delete(self, const Entry* e, int32_t offset, uint8_t byte) except -1
     cpdef int commit(self) except -1

@@ -162,6 +162,23 @@ cdef class Engine:
             return ABSENT
         return FOUND
 
+    cdef int lookup_from(self, const char* key, uint32_t key_bytes, uint64_t floor_hlc,
+                         Entry* out) except -1:
+        """As lookup, but ABSENT also where no version has an hlc of at least `floor_hlc`: tables
+        that are older as a whole are not asked. So a write learns what is newer without a read."""
+        cdef uint64_t hash = key_hash(key, key_bytes)
+        cdef Entry other
+        cdef bint found = self.active.lookup(key, key_bytes, hash, out)
+        if not found or out.hlc < floor_hlc:
+            out.hlc, out.actor, out.annotation, out.kind = floor_hlc, 0, 0, 0
+        if self.sealed is not None and floor_hlc <= self.sealed.greatest_hlc:
+            if self.sealed.lookup(key, key_bytes, hash, &other) and newer(&other, out):
+                out[0] = other
+        if out.hlc <= self.tables.greatest_hlc:
+            if self.tables.lookup(key, key_bytes, hash, out, True, self.loads) == NEEDS_DISK:
+                return NEEDS_DISK
+        return ABSENT if out.kind == 0 or self.range_deletes.covers(out) else FOUND
+
     cdef int put(self, const Entry* e) except -1:
         """Into the pending frame and the memtable; ignored when the memtable has a newer version.
         Raises WriteRefused, and then nothing has happened."""

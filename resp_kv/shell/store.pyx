@@ -7,6 +7,7 @@ countings that DBSIZE asked for, into one piece of work for a reader thread.
 from cluster.slots cimport BUCKET_PREFIX_BYTES, PREFIX_BYTES, SLOTS
 from cluster.store cimport ABSENT, FOUND, PENDING
 from engine.entry cimport DELETE, NEEDS_DISK, PUT, RANGE_DELETE, Entry
+from libc.stdint cimport uint32_t, uint64_t
 
 from cluster.errors import DamagedStore, NeedsDisk, WriteRefused
 from engine import errors as engine_errors
@@ -51,20 +52,18 @@ cdef class EngineStore(Store):
 
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1:
         cdef Entry entry
-        cdef int answer
         try:
-            answer = self.engine.lookup(key, key_bytes, &entry)
+            return give_row(self.engine.lookup(key, key_bytes, &entry), &entry, out)
         except (engine_errors.EngineError, OSError) as error:
             raise DamagedStore(f"IOERR {error}") from None
-        if answer == NEEDS_DISK:
-            return PENDING
-        if answer != FOUND:
-            return ABSENT
-        out.value, out.value_bytes = entry.value, entry.value_bytes
-        out.hlc, out.actor = entry.hlc, entry.actor
-        out.deadline_ms, out.annotation = entry.deadline_ms, entry.annotation
-        out.tombstone = entry.kind == DELETE
-        return FOUND
+
+    cdef int read_from(self, const char* key, uint32_t key_bytes, uint64_t floor_hlc,
+                       Row* out) except -1:
+        cdef Entry entry
+        try:
+            return give_row(self.engine.lookup_from(key, key_bytes, floor_hlc, &entry), &entry, out)
+        except (engine_errors.EngineError, OSError) as error:
+            raise DamagedStore(f"IOERR {error}") from None
 
     cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
         cdef Entry entry
@@ -157,6 +156,19 @@ cdef class EngineStore(Store):
             self.engine.put_range_delete(&entry, DATABASE_OFFSET, database)
         except engine_errors.EngineError as error:
             raise refused(error) from None
+
+
+cdef inline int give_row(int answer, const Entry* entry, Row* out) noexcept:
+    """The engine's answer as the cluster's."""
+    if answer == NEEDS_DISK:
+        return PENDING
+    if answer != FOUND:
+        return ABSENT
+    out.value, out.value_bytes = entry.value, entry.value_bytes
+    out.hlc, out.actor = entry.hlc, entry.actor
+    out.deadline_ms, out.annotation = entry.deadline_ms, entry.annotation
+    out.tombstone = entry.kind == DELETE
+    return FOUND
 
 
 cdef refused(error):

@@ -1,0 +1,22 @@
+from cluster.hlc cimport Clock
+from cluster.store cimport Row, Store
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum Applied:
+    TAKEN = 0              # stored, or there already
+    OLDER = 1              # something newer is there: `newest_hlc` says how new
+    COLD = 2               # nothing done: a block has to be loaded first
+
+
+cdef class Replica:
+    cdef readonly Store store
+    cdef readonly Clock clock
+    cdef public int clock_entries_max
+    cdef public uint64_t newest_hlc
+    cdef public uint64_t writes, merges, superseded
+    cdef int apply(self, const char* key, uint32_t key_bytes, const Row* row) except -1
+    cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1
+    cdef int apply_blind(self, const char* key, uint32_t key_bytes, const Row* row) except -1
+    cdef int merge_in(self, const char* key, uint32_t key_bytes, const Row* there,
+                      const Row* row) except -1
+    cdef int store_state(self, const char* key, uint32_t key_bytes, object state) except -1

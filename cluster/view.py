@@ -1,0 +1,184 @@
+"""What a command sees while it runs at its coordinator: the merged states of its keys, and its own
+writes on top. Nothing leaves before the command has ended, so it may be run again from the start.
+
+A View is one command (or one transaction); a KeyspaceView is one database of it, with the doors of
+cluster.keyspace.Keyspace, so that the same handlers run on one node and on a cluster.
+
+What a command writes is
+
+    causal  after it has seen the value (INCR, APPEND, SET with GET or NX, GETDEL): it replaces just
+            what it has read; something concurrent stays beside it as a sibling
+    blind   without (SET, MSET, DEL): it replaces everything older
+
+and EXPIRE annotates the version it saw (versions.annotate). Dots are given at once, from a clock
+that has seen everything that was read, so later commands of a transaction see the earlier ones.
+"""
+
+from cluster.errors import NeedsDisk, PairTooLarge, StoreError
+from cluster.slots import stored_key
+from cluster.versions import State, annotate, blind, live, parse_context, put, to_record, winner
+
+KEY_BYTES_MAX = 65_529
+
+
+class Seen:
+    """A live record as handlers know it (cluster.keyspace.Record)."""
+
+    __slots__ = ("value", "deadline_ms", "hlc", "actor", "annotation")
+
+    def __init__(self, sibling):
+        self.value, self.deadline_ms = sibling.value, sibling.deadline_ms
+        self.hlc, self.actor, self.annotation = sibling.hlc, sibling.actor, sibling.annotation
+
+
+class View:
+    """`states`: stored key -> State, as the quorum read gave it; `wanted`: what is still to be read."""
+
+    def __init__(self, clock, actor, *, pair_bytes_max, siblings_max, clock_entries_max=10):
+        self.clock, self.actor = clock, actor
+        self.pair_bytes_max, self.siblings_max = pair_bytes_max, siblings_max
+        self.states, self.wanted = {}, []
+        self.begin()
+
+    def begin(self):
+        """Before each run: what an earlier one wrote is forgotten."""
+        self.written, self.valued = {}, {}
+
+    def state(self, key):
+        """The State of a stored key, own writes included. Raises NeedsDisk until it is read."""
+        state = self.written.get(key)
+        if state is None:
+            state = self.states.get(key)
+        if state is None:
+            if key not in self.wanted:
+                self.wanted.append(key)
+            raise NeedsDisk
+        return state
+
+    def put_causal(self, key, context, value, tombstone=False, deadline_ms=0):
+        """A version that replaces what `context` covers; the new State."""
+        state = self.state(key)
+        self.clock.recover(context.hlc_max)
+        written = put(state, context, self.clock.stamp(), self.actor | 1, value, tombstone,
+                      deadline_ms, self.siblings_max)
+        self.written[key] = written
+        return written
+
+    def put_blind(self, key, value, tombstone=False, deadline_ms=0):
+        self.written[key] = blind(self.clock.stamp(), self.actor, value, tombstone, deadline_ms)
+        return self.written[key]
+
+    def annotate(self, key, hlc, actor, deadline_ms):
+        self.written[key] = annotate(self.state(key), hlc, actor, deadline_ms, self.clock.stamp())
+
+    def changes(self):
+        """What there is to write: see Coordinator.write_changes."""
+        changes = []
+        for key, state in self.written.items():
+            hlc, actor, deadline_ms, tombstone, value = to_record(state)
+            annotation = 0 if actor & 1 else winner(state).annotation
+            changes.append((key, hlc, actor, deadline_ms, annotation, tombstone, value))
+        return changes
+
+
+class KeyspaceView:
+    """One database inside a View. `local` is this node's own Keyspace of that database."""
+
+    synchronous = False
+
+    def __init__(self, view, local):
+        self.view, self.local = view, local
+
+    @property
+    def database(self):
+        return self.local.database
+
+    def stored(self, key):
+        if len(key) > KEY_BYTES_MAX:
+            raise StoreError(f"ERR a key has at most {KEY_BYTES_MAX} bytes, not {len(key)}")
+        return stored_key(self.local.database, key)
+
+    def live(self, key):
+        return live(self.view.state(self.stored(key)), self.view.clock.now_ms)
+
+    # -- one key, as cluster.keyspace.Keyspace has it -----------------------------------------
+
+    def get(self, key):
+        sibling = self.live(key)
+        self.view.valued[self.stored(key)] = True
+        return None if sibling is None else Seen(sibling)
+
+    def exists(self, key):
+        return self.live(key) is not None
+
+    def deadline(self, key):
+        sibling = self.live(key)
+        return -2 if sibling is None else sibling.deadline_ms
+
+    def dot(self, key):
+        sibling = winner(self.view.state(self.stored(key)))
+        if sibling is None:
+            return None
+        expired = 0 < sibling.deadline_ms <= self.view.clock.now_ms
+        return (sibling.hlc, sibling.actor, sibling.annotation, expired)
+
+    def need(self, keys):
+        missing = False
+        for key in keys:
+            try:
+                self.view.state(self.stored(key))
+            except NeedsDisk:
+                missing = True
+        if missing:
+            raise NeedsDisk
+
+    def put(self, key, value, deadline_ms=0):
+        self.check_size(len(key), len(value))
+        stored = self.stored(key)
+        if stored in self.view.valued:
+            self.view.put_causal(stored, self.view.state(stored).seen, value,
+                                 deadline_ms=deadline_ms)
+        else:
+            self.view.put_blind(stored, value, deadline_ms=deadline_ms)
+
+    def delete(self, key):
+        stored = self.stored(key)
+        if stored in self.view.valued:
+            self.view.put_causal(stored, self.view.state(stored).seen, b"", True)
+        else:
+            self.view.put_blind(stored, b"", True)
+
+    def annotate(self, key, record, deadline_ms):
+        self.view.annotate(self.stored(key), record.hlc, record.actor, deadline_ms)
+
+    def check_size(self, key_bytes, value_bytes):
+        limit = self.view.pair_bytes_max
+        if key_bytes + value_bytes > limit or key_bytes > KEY_BYTES_MAX:
+            raise PairTooLarge(key_bytes + value_bytes, limit)
+
+    def flush(self):
+        raise StoreError("ERR a whole database is not deleted inside a transaction on a cluster")
+
+    # -- with versions: the KV commands -------------------------------------------------------
+
+    def state(self, key):
+        return self.view.state(self.stored(key))
+
+    def put_with_context(self, key, value, context, *, tombstone=False, deadline_ms=0):
+        """A causal write; (parsed context, new State). Raises BadContext, TooManySiblings."""
+        self.check_size(len(key), len(value))
+        parsed = parse_context(context)
+        return parsed, self.view.put_causal(self.stored(key), parsed, value, tombstone, deadline_ms)
+
+    # -- what is this node's own --------------------------------------------------------------
+
+    def page(self, cursor, count=10):
+        return self.local.page(cursor, count)
+
+    def size(self):
+        return self.local.size()
+
+
+def state_of_nothing():
+    """The State of a key that no replica has."""
+    return State()

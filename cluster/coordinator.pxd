@@ -33,11 +33,9 @@ cdef class Coordinator:
     cdef readonly uint64_t reads, writes, forwards, restamps, repairs, hedges, timeouts, no_quorums
     cdef Plan plan_of(self, const char* key)
     cpdef int preferred(self, Plan plan, int level)
-    cdef int write(self, const char* key, Py_ssize_t key_bytes, const char* value,
-                   Py_ssize_t value_bytes, uint64_t deadline_ms, bint tombstone, int level,
-                   uint32_t timeout_ms, uint8_t flags, Sink sink) except -1
-    cdef int read(self, const char* key, Py_ssize_t key_bytes, int level, uint32_t timeout_ms,
-                  Sink sink) except -1
+    cpdef int write(self, bytes key, bytes value, uint64_t deadline_ms, bint tombstone, int level,
+                    uint32_t timeout_ms, uint8_t flags, Sink sink) except -1
+    cpdef int read(self, bytes key, int level, uint32_t timeout_ms, Sink sink) except -1
     cdef Request make(self, int kind, Plan plan, Sink sink, int level, uint32_t timeout_ms)
     cdef int coordinate(self, Request request) except -1
     cdef int send_round(self, Request request) except -1

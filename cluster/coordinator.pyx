@@ -256,17 +256,17 @@ cdef class Coordinator:
 
     # -- writing ------------------------------------------------------------------------------
 
-    cdef int write(self, const char* key, Py_ssize_t key_bytes, const char* value,
-                   Py_ssize_t value_bytes, uint64_t deadline_ms, bint tombstone, int level,
-                   uint32_t timeout_ms, uint8_t flags, Sink sink) except -1:
-        """A blind write, coordinated by the preferred coordinator. Raises levels.BadLevel."""
-        cdef Plan plan = self.plan_of(key)
+    cpdef int write(self, bytes key, bytes value, uint64_t deadline_ms, bint tombstone, int level,
+                    uint32_t timeout_ms, uint8_t flags, Sink sink) except -1:
+        """A blind write of a stored key, coordinated by the preferred coordinator. Raises
+        levels.BadLevel."""
+        cdef Plan plan = self.plan_of(PyBytes_AS_STRING(key))
         cdef int member
         cdef Request request
         plan.need(level, True)
         member = self.preferred(plan, level)
         request = self.make(WRITING, plan, sink, level, timeout_ms)
-        request.key, request.value = key[:key_bytes], value[:value_bytes]
+        request.key, request.value = key, value
         request.deadline_ms, request.tombstone, request.flags = deadline_ms, tombstone, flags
         self.stamp(request)
         if member >= 0 and member != self.me:
@@ -493,26 +493,21 @@ cdef class Coordinator:
 
     # -- reading ------------------------------------------------------------------------------
 
-    cdef int read(self, const char* key, Py_ssize_t key_bytes, int level, uint32_t timeout_ms,
-                  Sink sink) except -1:
-        """The merge of what a level's replicas have. Raises levels.BadLevel."""
-        cdef Plan plan = self.plan_of(key)
+    cpdef int read(self, bytes key, int level, uint32_t timeout_ms, Sink sink) except -1:
+        """The merge of what a level's replicas have of a stored key. Raises levels.BadLevel."""
+        cdef Plan plan = self.plan_of(PyBytes_AS_STRING(key))
         cdef Need need = plan.need(level, False)
         cdef Request request
         cdef uint32_t living
         self.reads += 1
         request = self.make(READING, plan, sink, level, timeout_ms)
-        request.key, request.need = key[:key_bytes], need
+        request.key, request.need = key, need
         living = self.living(plan)
         if not need.possible(0, living):
             return self.finish(request, NO_QUORUM, outcome.refused_at_once(
                 need.total, need.counted(living)))
         self.ask_enough(request)
         return self.judge_read(request)
-
-    def read_state(self, bytes key, int level, uint32_t timeout_ms, Sink sink):
-        """The same from Python."""
-        self.read(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), level, timeout_ms, sink)
 
     cdef int ask_enough(self, Request request) except -1:
         """Ask so many replicas that the level can be met by them; this node first."""

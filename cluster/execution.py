@@ -133,8 +133,8 @@ class Execution:
         self.outstanding = len(wanted)
         for key in wanted:
             try:
-                self.coordinator.read_state(key, self.levels.read, self.levels.read_timeout_ms,
-                                            ReadSink(self, key))
+                self.coordinator.read(key, self.levels.read, self.levels.read_timeout_ms,
+                                      ReadSink(self, key))
             except ValueError as error:
                 self.read_failed(f"ERR {error}")
 

@@ -21,7 +21,8 @@ cdef class Coordinator:
     cdef readonly list plans, members
     cdef int slot_shift                      # slot >> slot_shift is the partition
     cdef uint8_t[MEMBERS_MAX] alive
-    cdef dict pending, queues
+    cdef readonly dict pending               # requests under way, by their number
+    cdef dict queues
     cdef uint64_t next_id
     cdef list uncommitted, unsynced, cold
     cdef object young                        # (monotonic ms, Request) not yet hedged

@@ -55,7 +55,8 @@ def clients(node):
          max((client.query_buffer_bytes for client in everybody), default=0)),
         ("client_recent_max_output_buffer",
          max((client.output_bytes for client in everybody), default=0)),
-        ("blocked_clients", 0), ("tracking_clients", 0), ("clients_in_timeout_table", 0),
+        ("blocked_clients", sum(client.blocked for client in everybody)),
+        ("tracking_clients", 0), ("clients_in_timeout_table", 0),
         ("total_blocking_keys", 0), ("total_blocking_keys_on_nokey", 0),
     ]
 

@@ -59,6 +59,14 @@ def test_counters(rig):
     assert shown["latency_percentiles_usec_get"].startswith("p50=")
 
 
+def test_blocked_clients_are_those_that_wait(rig):
+    other = rig.new_client()
+    rig.run("CLIENT", "PAUSE", "1000", "WRITE")
+    assert fields(rig.run("INFO", "clients"))["blocked_clients"] == "0"
+    assert other.send("SET", "a", "1") == b""
+    assert fields(rig.run("INFO", "clients"))["blocked_clients"] == "1"
+
+
 def test_percentiles_follow_the_configuration(rig):
     rig.run("CONFIG", "SET", "latency-tracking-info-percentiles", "10 90")
     rig.run("PING")

@@ -74,7 +74,7 @@ def setinfo(client, args):
 @own_command("client|info", arity=2, since="6.2.0", tips=("nondeterministic_output",),
              summary="The line of CLIENT LIST that is about this connection.")
 def client_info(client, args):
-    return Verbatim(line_of(client))
+    return Verbatim(line_of(client) + b"\n")
 
 
 @command(

@@ -15,6 +15,7 @@ def parsed(line):
 
 def test_info_has_the_fields_of_redis_in_its_order(rig):
     line = rig.run("CLIENT", "INFO")
+    assert line.endswith(b"\n")
     assert [field.split("=")[0] for field in line.decode().split(" ")] == FIELDS
     shown = parsed(line)
     assert shown["id"] == "1"

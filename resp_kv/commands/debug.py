@@ -1,4 +1,4 @@
-"""DEBUG: facts about one key; what stops, crashes or rewrites the server is refused."""
+"""DEBUG: facts about one key, errors on demand; what stops or harms the server is refused."""
 
 from resp_kv.commands.help import wrong_subcommand
 from resp_kv.commands.objects import HLC_LOGICAL_BITS, encoding
@@ -19,6 +19,8 @@ REFUSED = {
 }
 HELP = """\
 DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
+ERROR <text>
+    Reply with the error <text>: what clients do about it can be tested so.
 OBJECT <key>
     Facts about the record of <key>.
 HELP
@@ -36,6 +38,8 @@ def debug(client, args):
     name = args[1].upper()
     if name == b"HELP" and len(args) == 2:
         return [Simple(line) for line in HELP.splitlines()]
+    if name == b"ERROR" and len(args) == 3:
+        raise CommandError(args[2].decode("utf-8", "surrogateescape"))
     if name == b"OBJECT" and len(args) == 3:
         return debug_object(client, args)
     if name in REFUSED:

@@ -12,8 +12,9 @@ point. A partition walks clockwise from its point and meets the members in an or
                c#1                         and leaves their order as it is
 
 The order hangs on nothing but the names on the ring, so all nodes see the same one without talking.
-It is a preference, not yet a placement: tokens alone leave members 10 to 20 % off their share. The
-claim (cluster/claim.py) walks this order and skips who has enough.
+It is a preference, not yet a placement: by tokens alone (64 vnodes, 256 partitions, 3 replicas) the
+worst of 5 members is 14 % off its share, of 10 members 21 %, of 30 members 52 % (mean of 10 rings).
+The claim (cluster/claim.py) walks this order and skips who has enough.
 
 Token i of a member is MurmurHash3 (x64, 128 bit, its first half) of "dc/rack/name#i"; a member that
 moves to another rack is a new one to the ring. A walk does not step from token to token: the first

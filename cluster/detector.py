@@ -10,7 +10,8 @@
 
 **Suspicion** is local: a heartbeat stood still for longer than `max(floor, mean + 5.6 deviations)` of
 the intervals seen so far, which is phi = 8 of the accrual detector under a normal distribution, and
-the member was asked directly meanwhile and did not answer within a period. The node publishes what it suspects, with the (generation, heartbeat) at which the member stands still.
+the member was asked directly meanwhile and did not answer within a period. The node publishes what it
+suspects, with the (generation, heartbeat) at which the member stands still.
 
 **Down** takes `min(2, others)` reporters that live themselves and whose report is not older than what
 this node knows; `others` are the members besides the suspect that are not down, this node included.
@@ -167,8 +168,8 @@ class Detector:
         members the index here, or -1."""
         kept = [(was, now) for was, now in enumerate(index_of) if now >= 0 and now != self.me]
         for was, now in kept:
-            for name in ("states", "alive", "generations", "heard_at", "asked_at", "mean", "variance", "silent",
-                         "published", "refused_at", "back"):
+            for name in ("states", "alive", "generations", "heard_at", "asked_at", "mean", "variance",
+                         "silent", "published", "refused_at", "back"):
                 getattr(self, name)[now] = getattr(older, name)[was]
         for _, now in kept:
             self.reported(now, self.rows[now].suspects)
@@ -242,7 +243,7 @@ class Detector:
                 or self.checked_at < self.lagging_until:
             return
         reporters = len(self.reporters(member))
-        if reporters >= REPORTERS_WANTED or reporters and reporters >= self.others(member):
+        if reporters >= REPORTERS_WANTED or 0 < self.others(member) <= reporters:
             self.back[member] = False
             self.change(member, DOWN)
 

@@ -19,6 +19,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha1
+from itertools import pairwise
 from typing import NamedTuple
 
 FORMAT = 1
@@ -180,7 +181,7 @@ def check_members(members):
     for member in members:
         check_member(member)
     ids = [member.node_id for member in members]
-    need(all(one < other for one, other in zip(ids, ids[1:])), "members must be sorted, none twice")
+    need(all(one < other for one, other in pairwise(ids)), "members must be sorted, none twice")
     addresses = {}
     for member in members:
         other = addresses.setdefault((member.ip, member.bus_port), member.node_id)

@@ -74,9 +74,9 @@ class Founding:
     def to_meet(self):
         """Addresses of founders that do not agree yet, as far as this node knows."""
         view = self.view()
-        return [address for address in self.others
-                if view == INCOMPLETE and address not in self.words
-                or view != INCOMPLETE and self.words[address].view != view]
+        if view == INCOMPLETE:
+            return [address for address in self.others if address not in self.words]
+        return [address for address in self.others if self.words[address].view != view]
 
     def complaint(self):
         """Why it does not go on, in a sentence, or nothing."""

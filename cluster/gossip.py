@@ -12,6 +12,10 @@ changes of a row's content (address, suspects, epoch) within a generation, so a 
 bytes per meeting and the content travels only when it changed: pushed for a few meetings while it is
 news, pulled by version by whoever missed that.
 
+A heartbeat begins at the number of periods that the wall clock shows. Nobody reads the time in it; but so
+the heartbeats of members that have run for a day and for a year differ by little, and a column of
+them is one or two bytes wide.
+
 Traffic stays flat: a message carries at most `marks_max` marks, whatever the size of the cluster. With
 more members than that, half of them are those whose heartbeat was learnt last (a young rumour is news
 to many), half are drawn from the rest (so that none is forgotten); the answer skips what the opening
@@ -26,7 +30,8 @@ from cluster.gossip_format import Content, Mark, encode_content, encode_round
 
 ROWS_MAX = 16            # whole rows in one message
 TELLINGS = 4             # messages of each node that bring a piece of news; the rest is pulled
-HEARTBEAT_MAX = 1 << 31  # 68 years of seconds
+HEARTBEAT_MAX = 1 << 31
+FIRST_HEARTBEAT_MAX = 1 << 30  # leaves 34 years of seconds to count on
 
 
 class Row:
@@ -45,7 +50,7 @@ class Row:
 class Table:
     """The rows of all members of one document, and what of them the next message should carry."""
 
-    def __init__(self, document, me, place, generation, marks_max):
+    def __init__(self, document, me, place, generation, marks_max, heartbeat=0):
         self.document, self.me, self.marks_max = document, me, marks_max
         self.rows = [Row(member, document.epoch) for member in document.members]
         self.node_ids = [member.node_id for member in document.members]
@@ -53,7 +58,7 @@ class Table:
         self.news = {}        # member -> messages that still bring its row
         self.moved = []       # members whose address changed; whoever acts on that empties it
         self.newer_self = 0   # a generation of this node, greater than its own, that somebody has met
-        self.rows[me].generation = generation
+        self.rows[me].generation, self.rows[me].heartbeat = generation, heartbeat
         self.publish(place, ())
 
     def beat(self, max_hlc):

@@ -9,7 +9,8 @@
 
     marks    = n u16, if n: four columns (members, generations, heartbeats, versions)
     column   = least u32 | width u8 (0, 1, 2 or 4) | width*n bytes: how much each number exceeds it
-    row      = member u16 | generation u32 | heartbeat u32 | version u32 | place | epoch u32 | max hlc u64 | n u16, (member u16 | generation u32 | heartbeat u32)*n
+    row      = member u16 | generation u32 | heartbeat u32 | version u32 | place | epoch u32
+               | max hlc u64 | n u16, (member u16 | generation u32 | heartbeat u32)*n
     place    = port u16 | bus port u16 | weight f64 | ip, host name, server, dc, rack (length u8, UTF-8)
 
 Numbers are little-endian; tag is the beginning of the cluster id. A mark says how fresh a row is and how

@@ -30,7 +30,7 @@ from typing import NamedTuple
 from cluster.detector import DOWN, UP, Detector, Limits
 from cluster.document import DocumentError, check_member
 from cluster.founding import Founding
-from cluster.gossip import Table
+from cluster.gossip import FIRST_HEARTBEAT_MAX, Table
 from cluster.gossip_format import (
     ANSWER,
     DOCUMENT,
@@ -227,7 +227,7 @@ class Membership:
                    self.env.random.random(), member)
                   for member in range(len(self.alive))
                   if (detector.back[member]
-                      or detector.heard_at[member] < limit and detector.states[member] != DOWN)
+                      or (detector.heard_at[member] < limit and detector.states[member] != DOWN))
                   and member != self.index and member not in besides]
         return [entry[-1] for entry in sorted(wanted)[:ASKED_MAX]]
 
@@ -322,7 +322,8 @@ class Membership:
         """Be a member according to this document from now on."""
         now = self.env.monotonic_ms
         index = document.indices[self.me.node_id]
-        table = Table(document, index, self.me, self.generation, self.options.marks_max)
+        first = int(self.env.clock.now_ms // self.options.period_ms) % FIRST_HEARTBEAT_MAX
+        table = Table(document, index, self.me, self.generation, self.options.marks_max, first)
         inherited = table.inherit(self.table) if self.table else []
         limits = Limits.of_period(self.options.period_ms)
         detector = Detector(table.rows, index, limits, now, self.events.on_change)

@@ -19,7 +19,8 @@ def member_of(number, **fields):
 def place_in_turn(members, partitions, replication, distinct_servers=True):
     """As many members as wanted, one partition after the other."""
     copies = min(replication if isinstance(replication, int) else sum(replication.values()), len(members))
-    replicas = [[(partition + copy) % len(members) for copy in range(copies)] for partition in range(partitions)]
+    replicas = [[(partition + copy) % len(members) for copy in range(copies)]
+                for partition in range(partitions)]
     return SimpleNamespace(replicas=replicas)
 
 
@@ -35,7 +36,7 @@ class Env:
 
     def __init__(self, network, address, random):
         self.network, self.address, self.random = network, address, random
-        self.clock = SimpleNamespace(last=0)
+        self.clock = SimpleNamespace(last=0, now_ms=int(network.wall_ms + network.now))
 
     @property
     def monotonic_ms(self):
@@ -85,6 +86,7 @@ class Network:
     def __init__(self, seed=1, loss=0.0, delay_ms=(1, 20), refuses=True):
         self.random = Random(seed)
         self.now, self.events, self.count = 0.0, [], 0
+        self.wall_ms = 1_700_000_000_000
         self.loss, self.delay_ms, self.refuses = loss, delay_ms, refuses
         self.nodes = {}          # address -> Membership
         self.paused_until = {}
@@ -148,7 +150,8 @@ class Network:
     def add(self, member, seeds=(), document=None, generation=1, settings=Settings(), options=Options()):  # noqa: B008
         address = (member.ip, member.bus_port)
         env = Env(self, address, Random(self.random.getrandbits(64)))
-        node = Membership(env, member, generation, seeds, settings, place_in_turn, document, options, Log(self))
+        node = Membership(env, member, generation, seeds, settings, place_in_turn, document, options,
+                          Log(self))
         self.nodes[address] = node
         node.start()
         return node

@@ -97,7 +97,8 @@ def test_a_founder_without_its_disk_in_the_midst_of_founding():
 
 def test_too_many_seeds():
     with pytest.raises(ValueError, match="201 cluster-seeds; the limit is 200"):
-        Founding(MEMBERS[0], 1, [("h", port + 1) for port in range(FOUNDERS_MAX + 1)], Settings(), place_in_turn)
+        Founding(MEMBERS[0], 1, [("h", port) for port in range(1, FOUNDERS_MAX + 2)], Settings(),
+                 place_in_turn)
 
 
 def test_a_document_of_others_stops_the_start():

@@ -31,8 +31,11 @@ needs_clusters = pytest.mark.skipif(
 
 
 def free_ports(count):
-    """A port from which so many in a row are free, and the bus ports above them too."""
-    for port in range(20_500 + os.getpid() * 7 % 5_000, 50_000, count):
+    """A port from which so many in a row are free, and the bus ports above them too.
+
+    All below the ports of outgoing connections, which could take one while its node is down.
+    """
+    for port in range(10_500 + os.getpid() * 7 % 8_000, 22_000, count):
         try:
             for number in range(port, port + count):
                 for each in (number, number + 10_000):

@@ -9,7 +9,6 @@ Options given to `start` hold for that run alone. What the node prints is in `no
 """
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -19,23 +18,9 @@ from pathlib import Path
 
 import redis
 
-from tests.e2e.two_servers import Link
+from tests.e2e.two_servers import TIMEOUT_S, Link, free_port
 
-START_S = 30
-STOP_S = 30
 ROOT = Path(__file__).parents[2]
-
-
-def free_port():
-    """A port that is free, and whose bus port (10,000 higher) exists."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 class Node:
@@ -72,24 +57,29 @@ class Node:
             self.wait_until_up()
 
     def wait_until_up(self):
-        end = time.monotonic() + START_S
+        """It answers, be it with an error: the kernel takes connections before that."""
+        end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self.port), START_S).close()
-                return
+                with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S) as sock:
+                    sock.sendall(b"PING\r\n")
+                    if sock.recv(100):
+                        return
             except OSError:
-                time.sleep(0.02)
-        raise RuntimeError(f"the node did not start:\n{self.log[-3000:]}")
+                pass
+            time.sleep(0.02)
+        raise RuntimeError(f"the node did not start (exit status {self.process.poll()}):\n"
+                           f"{self.log[-3000:]}")
 
     def stop(self):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_S)
+        return self.process.wait(TIMEOUT_S)
 
     def kill(self):
         """SIGKILL: no last words."""
         self.process.kill()
-        self.process.wait(STOP_S)
+        self.process.wait(TIMEOUT_S)
 
     def restart(self):
         assert self.stop() == 0, self.log[-3000:]
@@ -108,7 +98,7 @@ class Node:
 
     def client(self, **options):
         """redis-py; no retries, so that a test sees what happens."""
-        options = {"socket_timeout": 60, **options}
+        options = {"socket_timeout": TIMEOUT_S, **options}
         client = redis.Redis(port=self.port, retry=redis.retry.Retry(
             redis.backoff.NoBackoff(), 0), **options)
         self.opened.append(client)
@@ -117,12 +107,11 @@ class Node:
     def link(self):
         """Raw commands and replies over one socket."""
         link = Link(self.port)
-        link.socket.settimeout(60)
         self.opened.append(link)
         return link
 
     def socket(self):
-        sock = socket.create_connection(("127.0.0.1", self.port), 60)
+        sock = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
         self.opened.append(sock)
         return sock
 
@@ -149,7 +138,7 @@ def read_to_end(sock):
     return b"".join(parts)
 
 
-def eventually(condition, seconds=20):
+def eventually(condition, seconds=TIMEOUT_S):
     """Wait until `condition()` holds; its value."""
     end = time.monotonic() + seconds
     while True:

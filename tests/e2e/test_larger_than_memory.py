@@ -79,7 +79,7 @@ def run(node, count, size, limit_bytes, sample):
     return measured
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_ten_times_the_memory(make_node):
     """200,000 pairs, 200 MB, with 8 MB for the memtable and 8 MB for the cache.
 
@@ -101,7 +101,7 @@ def test_two_million_pairs_of_1000_bytes(make_node):
     assert measured["open s"] < 60
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_restart_reads_the_unflushed_log_and_not_the_data(make_node):
     """Ten times the data and no more log: the start replays as little as before."""
     node = make_node("--memtable-bytes", "4mb", "--log-bytes-max", "8mb")

@@ -21,7 +21,7 @@ def node_js():
 
 def run(node_js, scenario, port):
     done = subprocess.run([node_js, "clients.mjs", scenario, str(port)], cwd=FOLDER,
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout) == {"scenario": scenario, "ok": True}
 

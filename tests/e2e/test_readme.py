@@ -16,6 +16,14 @@ def session():
         yield command, expected
 
 
+def later(command, expected, printed):
+    """What is expected so much later: a TTL has counted down, on a busy machine by seconds."""
+    if not command.startswith("TTL "):
+        return expected
+    left_s, printed_s = (int(text.removeprefix("(integer) ")) for text in (expected, printed))
+    return printed if left_s - 300 < printed_s <= left_s else expected
+
+
 def test_the_session_of_the_readme(redis_cli, node):
     with node.client() as client:
         client.flushall()
@@ -23,7 +31,7 @@ def test_the_session_of_the_readme(redis_cli, node):
         try:
             for command, expected in session():
                 done = subprocess.run([redis_cli, "-p", str(node.port), "--no-raw"],
-                                      input=command, capture_output=True, text=True, timeout=30)
-                assert (command, done.stdout) == (command, expected)
+                                      input=command, capture_output=True, text=True, timeout=120)
+                assert (command, done.stdout) == (command, later(command, expected, done.stdout))
         finally:
             client.config_set("appendfsync", policy)

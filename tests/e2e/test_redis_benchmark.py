@@ -12,7 +12,7 @@ def run(redis_benchmark, node, *options, tests=TESTS, count=20_000):
     """{test: requests a second}; fails on any error that the program reports."""
     done = subprocess.run(
         [redis_benchmark, "-p", str(node.port), "-t", tests, "-n", str(count), "-q", *options],
-        capture_output=True, timeout=120, text=True)
+        capture_output=True, timeout=240, text=True)
     output = done.stdout.replace("\r", "\n") + done.stderr
     assert done.returncode == 0, output
     assert "rror" not in output, output
@@ -43,7 +43,7 @@ def test_the_counter_is_exact(redis_benchmark, node):
 def test_as_a_cluster(redis_benchmark, cluster_node):
     """It understands our CLUSTER NODES and then wants at least two nodes."""
     done = subprocess.run([redis_benchmark, "-p", str(cluster_node.port), "--cluster", "-t", "set"],
-                          capture_output=True, timeout=60, text=True)
+                          capture_output=True, timeout=240, text=True)
     assert "Invalid cluster: 1 node(s)" in done.stdout + done.stderr
     rates = run(redis_benchmark, cluster_node, "-P", "4", tests="set,get", count=5000)
     assert len(rates) == 2, rates
@@ -52,6 +52,6 @@ def test_as_a_cluster(redis_benchmark, cluster_node):
 def test_a_command_of_ones_own(redis_benchmark, node):
     done = subprocess.run(
         [redis_benchmark, "-p", str(node.port), "-n", "5000", "-q", "-r", "1000", "-P", "10",
-         "setrange", "key:__rand_int__", "5", "xyz"], capture_output=True, timeout=60, text=True)
+         "setrange", "key:__rand_int__", "5", "xyz"], capture_output=True, timeout=240, text=True)
     assert done.returncode == 0 and "rror" not in done.stdout + done.stderr
     assert 900 < node.client().dbsize() <= 1000

@@ -24,12 +24,12 @@ class Cli:
     def __init__(self, path, port):
         self.path, self.port = path, port
 
-    def __call__(self, *words, stdin=b"", timeout=60):
+    def __call__(self, *words, stdin=b"", timeout=240):
         """What redis-cli prints, without the last line end."""
         done = self.run(*words, stdin=stdin, timeout=timeout)
         return done.stdout.decode().rstrip("\n")
 
-    def run(self, *words, stdin=b"", timeout=60):
+    def run(self, *words, stdin=b"", timeout=240):
         return subprocess.run([self.path, "-p", str(self.port), *words], input=stdin,
                               capture_output=True, timeout=timeout)
 

@@ -13,12 +13,14 @@ import time
 
 import hiredis
 
+from tests.e2e.server import eventually
 from tests.resp_kv.rig import encode
 
 FAR_MS = 4_000_000_000_000       # a deadline that no test run sees
 SHORT_MS = 3                     # one that is past before anybody looks
 PIPELINE_MAX = 40
 KEYS = 400
+ACKNOWLEDGED_MIN = 1000          # commands of one stretch of load
 
 
 class Operation:
@@ -237,15 +239,18 @@ class Round:
                         for database, model in models.items()]
 
     def load(self, seconds):
+        """At least so long, and on a busy machine until something has happened."""
         for writer in self.writers:
             writer.start()
         time.sleep(seconds)
+        eventually(lambda: sum(writer.acknowledged for writer in self.writers) > ACKNOWLEDGED_MIN
+                   or not all(writer.is_alive() for writer in self.writers))
 
     def end(self):
         """Wait for the writers, whose node is gone; how many commands were acknowledged."""
         for writer in self.writers:
             writer.stopping = True
-            writer.join(60)
+            writer.join(120)
             assert not writer.is_alive(), "a writer waits for ever"
             if writer.failure:
                 raise writer.failure

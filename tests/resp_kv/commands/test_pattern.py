@@ -26,10 +26,10 @@ def test_ranges_compare_signed_bytes():
 
 
 def test_no_pattern_takes_exponential_time():
-    start = time.perf_counter()
+    start = time.process_time()
     assert not matches(b"a*" * 40 + b"b", b"a" * 2000)
     assert not matches(b"*a" * 500 + b"b", b"a" * 5000)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 5       # exponential would be for ever
 
 
 def simple(pattern, text):

@@ -287,6 +287,7 @@ cdef class Coordinator:
             self.take_over(request)
             return 0
         self.forwards += 1
+        request.forwarded = True
         self.young.append(request)
         return 0
 
@@ -319,8 +320,11 @@ cdef class Coordinator:
         request.need = request.plan.need(request.level, True)
         self.writes += 1
         if not request.need.possible(0, living):
-            return self.finish(request, NO_QUORUM, outcome.refused_at_once(
-                request.need.total, request.need.counted(living)))
+            # Forwarded before, and taken over since: somebody may have it.
+            return self.finish(request, NO_QUORUM, outcome.no_quorum(request, True)
+                               if request.touched or request.forwarded
+                               else outcome.refused_at_once(
+                                   request.need.total, request.need.counted(living)))
         if request.hlc == 0:
             self.stamp(request)
         return self.send_round(request)
@@ -362,6 +366,7 @@ cdef class Coordinator:
             if i != plan.mine and self.alive[plan.members[i]]:
                 if self.env.send(plan.members[i], frame):
                     request.open |= bit
+        request.touched |= request.open
         return self.judge_write(request)
 
     cdef int apply_mine(self, Request request) except -1:
@@ -386,6 +391,7 @@ cdef class Coordinator:
             self.uncommitted.append(request)
         else:
             request.older |= bit
+            request.touched |= bit         # merged, if a causal version is there
             request.newest_hlc = max(request.newest_hlc, self.replica.newest_hlc)
         return answer
 
@@ -668,7 +674,8 @@ cdef class Coordinator:
 
     def repair_mine(self, version):
         try:
-            self.replica.apply_all([version])
+            if self.replica.apply_all([version]) == COLD:
+                self.cool((self.me, None, change_frame(version)))
         except (StoreError, DamagedState):
             pass               # the next read, or anti-entropy, comes by again
 
@@ -725,6 +732,7 @@ cdef class Coordinator:
         for member in range(len(self.members)):
             if member != self.me and self.env.send(member, frame):
                 request.open |= 1 << member
+        request.touched = request.open
         self.judge_write(request)
 
     def everyone(self):
@@ -885,6 +893,8 @@ cdef class Coordinator:
             if frame.kind == REPLY:
                 request.value = frame.body[:frame.body_bytes]
                 return self.finish(request, SUCCESS, None)
+            if frame.header.hlc != request.hlc:
+                return 0           # of an earlier round: an outcome names the stamp, too
             if status == OVERTAKEN and request.rounds < ROUNDS_MAX:
                 return self.overtaken(request, frame.header.annotation)
             return self.finish(request, status, frame.body[:frame.body_bytes].decode()
@@ -915,6 +925,8 @@ cdef class Coordinator:
             request.newest_hlc = max(request.newest_hlc, frame.header.annotation)
         else:
             request.refused |= bit
+            if request.rounds == 0:
+                request.touched &= ~bit
             request.text = frame.body[:frame.body_bytes].decode()
         return self.judge_write(request)
 

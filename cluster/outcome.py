@@ -12,7 +12,7 @@ def no_quorum(request, writing):
     needed, got = request.need.total, request.need.counted(request.acks)
     text = f"NOQUORUM {counted(needed, 'response was', 'responses were')} required but only " \
            f"{counted(got, 'replica', 'replicas')} responded"
-    if writing and request.acks:
+    if writing and (request.touched or request.forwarded):
         text += "; the write may still take effect"
     if request.text:
         text += f" ({request.text})"

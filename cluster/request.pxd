@@ -35,6 +35,8 @@ cdef class Request:
     cdef readonly bint tombstone, found
     # the count
     cdef readonly uint32_t acks, open, older, refused, asked, equal, stale
+    cdef readonly uint32_t touched         # replicas that may have taken a write, in any round
+    cdef readonly bint forwarded           # another node may have coordinated it, too
     cdef readonly uint64_t newest_hlc
     cdef readonly int rounds, result, target
     cdef readonly str text

@@ -22,6 +22,10 @@ from hashlib import sha1
 from itertools import pairwise
 from typing import NamedTuple
 
+from cluster.claim import claim
+from cluster.placement import Member as Holder
+from cluster.placement import Placement
+
 FORMAT = 1
 SLOTS = 16384
 MEMBERS_MAX = 1000
@@ -47,6 +51,11 @@ class Member(NamedTuple):
     dc: str = "dc1"
     rack: str = "rack1"
     weight: float = 1.0
+
+    @property
+    def holder(self):
+        """The member as placement sees it. A node that names no server is alone at its address."""
+        return Holder(self.node_id, self.server or self.ip, self.dc, self.rack, self.weight)
 
     def is_at(self, address):
         """Whether (host, bus port) names this node, by ip or by host name."""
@@ -89,6 +98,11 @@ class Document:
         """node id -> member."""
         return {member.node_id: index for index, member in enumerate(self.members)}
 
+    @cached_property
+    def placed(self):
+        """The placement with its fallbacks (cluster.placement.Placement)."""
+        return Placement([member.holder for member in self.members], self.placement)
+
     def at(self, address):
         """The member whose address was (host, bus port) when this epoch began, or None."""
         for index, member in enumerate(self.members):
@@ -102,21 +116,25 @@ def cluster_id_of(members):
     return sha1(",".join(sorted(member.node_id for member in members)).encode()).hexdigest()
 
 
-def found(members, partitions, replication, place, distinct_servers=True):
-    """The first document of a cluster of these members.
+def found(members, partitions, replication, place=claim, distinct_servers=True):
+    """The first document of a cluster of these members, in any order.
 
-    `place(members, partitions, replication, distinct_servers=...)` gives a placement whose `replicas`
-    are the members of each partition in order (`cluster.claim.claim`). Raises DocumentError where
-    the members do not make a cluster (an id or address twice, ...).
+    `place` is called as `claim` is; tests give simpler ones. Raises DocumentError where the members
+    do not make a cluster (an id or address twice, no member where the replicas should be, ...).
     """
     # Weights came over the wire as floats, or from the configuration as they were written there.
     members = tuple(sorted(member._replace(weight=float(member.weight)) for member in members))
-    placement = place(members, partitions, replication, distinct_servers=distinct_servers)
+    check_members(members)
+    try:
+        placed = place([member.holder for member in members], partitions, replication,
+                       distinct_servers=distinct_servers)
+    except ValueError as error:
+        raise DocumentError(f"the founders cannot make a cluster: {error}") from None
     document = Document(
         epoch=1, cluster_id=cluster_id_of(members), partitions=partitions,
         replication=dict(replication) if isinstance(replication, dict) else replication,
         distinct_servers=distinct_servers, members=members,
-        placement=tuple(tuple(replicas) for replicas in placement.replicas))
+        placement=tuple(tuple(replicas) for replicas in placed.replicas))
     return checked(document)
 
 
@@ -203,8 +221,8 @@ def check_member(member):
     return member
 
 
-def check_placement(placement, partitions, members):
-    need(len(placement) == partitions, f"{len(placement)} placements of {partitions} partitions")
-    for partition, replicas in enumerate(placement):
+def check_placement(replicas_of, partitions, members):
+    need(len(replicas_of) == partitions, f"{len(replicas_of)} placements of {partitions} partitions")
+    for partition, replicas in enumerate(replicas_of):
         need(replicas and all(is_number(member, 0, members - 1) for member in replicas)
              and len(dict.fromkeys(replicas)) == len(replicas), f"placement of partition {partition}")

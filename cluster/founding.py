@@ -21,6 +21,7 @@ import json
 from hashlib import sha1
 from typing import NamedTuple
 
+from cluster.claim import claim
 from cluster.document import check_member, found
 from cluster.gossip_format import Newcomer
 
@@ -43,7 +44,7 @@ def hash_of(value):
 class Founding:
     """`seeds` are (host, bus port) pairs; `place` is the placement function (see document.found)."""
 
-    def __init__(self, me, generation, seeds, settings, place):
+    def __init__(self, me, generation, seeds, settings, place=claim):
         if len(seeds) > FOUNDERS_MAX:
             raise ValueError(f"{len(seeds)} cluster-seeds; the limit is {FOUNDERS_MAX}")
         self.me, self.generation = check_member(me._replace(weight=float(me.weight))), generation

@@ -27,6 +27,7 @@ handshake must have proved who the sender is.
 
 from typing import NamedTuple
 
+from cluster.claim import claim
 from cluster.detector import DOWN, UP, Detector, Limits
 from cluster.document import DocumentError, check_member
 from cluster.founding import Founding
@@ -103,9 +104,10 @@ class Membership:
     cluster.founding.Settings and `place` the placement function, all three for founding only. A node
     that was a member before gives its `document`."""
 
-    def __init__(self, env, me, generation, seeds, settings, place, document=None, options=Options(),  # noqa: B008
+    def __init__(self, env, me, generation, seeds, settings, place=claim, document=None, options=None,
                  events=None):
-        self.env, self.options, self.events = env, options, events or Events()
+        self.env, self.options, self.events = env, options or Options(), events or Events()
+        options = self.options
         self.me, self.generation = check_member(me._replace(weight=float(me.weight))), generation
         self.tick_ms = options.period_ms / TICKS_PER_PERIOD
         self.founding = Founding(self.me, generation, seeds, settings, place)
@@ -260,7 +262,13 @@ class Membership:
         return encode_founding(kind, self.founding.word())
 
     def found_if_agreed(self):
-        document = self.founding.document()
+        try:
+            document = self.founding.document()
+        except DocumentError as error:
+            if self.refusal != str(error):
+                self.refusal = str(error)
+                self.events.on_refusal(self.refusal)
+            return
         if document is not None:
             self.change_document(document)
 

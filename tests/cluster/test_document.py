@@ -110,3 +110,20 @@ def test_founders_that_make_no_cluster():
         found([MEMBERS[0], MEMBERS[0]], 8, 3, place_in_turn)
     with pytest.raises(DocumentError, match="same address"):
         found([MEMBERS[0], member_of(9, ip=MEMBERS[0].ip)], 8, 3, place_in_turn)
+
+
+def test_the_claim_places_the_members_of_a_document():
+    document = found(MEMBERS, 64, 3)
+    assert from_json(document.json) == document
+    assert document.placed.replicas == document.placement
+    assert all(len(replicas) == 3 for replicas in document.placement)
+    assert len(document.placed.fallbacks(5)) == 2
+
+
+def test_a_node_that_names_no_server_is_alone_at_its_address():
+    assert member_of(3, server="").holder.server == "10.0.0.3"
+
+
+def test_what_cannot_be_placed_is_an_error_of_the_founders():
+    with pytest.raises(DocumentError, match="the founders cannot make a cluster: replication"):
+        found(MEMBERS, 64, 0)

@@ -95,6 +95,15 @@ def test_a_founder_without_its_disk_in_the_midst_of_founding():
         assert all(node.document for node in network.nodes.values())
 
 
+def test_founders_that_make_no_cluster_say_so():
+    network = Network()
+    nodes = [network.add(member, SEEDS[:2], settings=Settings(replication=0)) for member in MEMBERS[:2]]
+    network.run(10_000)
+    assert [node.document for node in nodes] == [None, None]
+    assert "replication" in nodes[0].status()
+    assert len(nodes[0].events.refusals) == 1
+
+
 def test_too_many_seeds():
     with pytest.raises(ValueError, match="201 cluster-seeds; the limit is 200"):
         Founding(MEMBERS[0], 1, [("h", port) for port in range(1, FOUNDERS_MAX + 2)], Settings(),

@@ -14,6 +14,7 @@ cdef class Writer:
     cdef public uint64_t actor
     cdef public int64_t pair_bytes_max
     cdef public bint synchronous
+    cdef public tuple shown
     cdef public uint64_t hits, misses, expired, writes
     cdef uint8_t* stored
 

@@ -12,8 +12,10 @@ few places where nothing may run in between (EXEC).
 """
 
 from cluster.errors import NeedsDisk, PairTooLarge
+from cluster.versions import annotate, from_record, to_record
 from cluster.slots cimport KEY_BYTES_MAX, PREFIX_BYTES, SLOTS, encode_key
 from cluster.store cimport ABSENT, FOUND, PENDING
+from cluster.versions cimport read_winner
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
@@ -28,7 +30,11 @@ cdef class Record:
 
 
 cdef class Writer:
-    """What all databases of a node share: store, clock, actor, limits, counters."""
+    """What all databases of a node share: store, clock, actor, limits, counters.
+
+    `shown`: (first, last) slots, ascending, whose keys SCAN, KEYS, DBSIZE and RANDOMKEY walk over: on a
+    cluster those that this node is told of as the master of, so that the sum over nodes is right.
+    """
 
     def __cinit__(self):
         self.stored = <uint8_t*>malloc(PREFIX_BYTES + KEY_BYTES_MAX)
@@ -41,6 +47,7 @@ cdef class Writer:
     def __init__(self, Store store, Clock clock, uint64_t actor, int64_t pair_bytes_max):
         self.store, self.clock, self.actor = store, clock, actor
         self.pair_bytes_max = pair_bytes_max
+        self.shown = ((0, SLOTS - 1),)
 
 
 cdef class Keyspace:
@@ -76,9 +83,13 @@ cdef class Keyspace:
 
     cdef int find(self, const char* key, Py_ssize_t key_bytes, Row* row) except -1:
         """FOUND only if the key is live now."""
+        cdef Row winner
         cdef int answer = self.find_any(key, key_bytes, row)
         if answer != FOUND:
             return answer
+        if row.actor & 1:
+            read_winner(row.value, row.value_bytes, &winner)
+            row[0] = winner
         if row.tombstone:
             return ABSENT
         if row.deadline_ms != 0 and row.deadline_ms <= self.writer.clock.now_ms:
@@ -187,10 +198,27 @@ cdef class Keyspace:
     def annotate(self, bytes key, Record record, uint64_t deadline_ms):
         """Give `record`, as just read, another deadline (0: none). Keeps its dot."""
         cdef Row row
+        if record.actor & 1:
+            return self.annotate_state(key, record, deadline_ms)
         row.value = PyBytes_AS_STRING(record.value)
         row.value_bytes = <uint32_t>PyBytes_GET_SIZE(record.value)
         row.hlc, row.actor, row.tombstone = record.hlc, record.actor, 0
         row.deadline_ms, row.annotation = deadline_ms, self.writer.clock.tick()
+        self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+
+    def annotate_state(self, bytes key, Record record, uint64_t deadline_ms):
+        """The same for one sibling of a causal state, which is stored as a whole."""
+        cdef Row row
+        cdef bytes value
+        self.find_any(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+        state = from_record(row.hlc, row.actor, row.deadline_ms, row.annotation, row.tombstone,
+                            row.value[:row.value_bytes])
+        stamp = self.writer.clock.tick()
+        hlc, actor, deadline, tombstone, value = to_record(
+            annotate(state, record.hlc, record.actor, deadline_ms, stamp))
+        row.value, row.value_bytes = PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value)
+        row.hlc, row.actor, row.deadline_ms, row.tombstone = hlc, actor, deadline, tombstone
+        row.annotation = stamp
         self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
 
     # -- many keys ----------------------------------------------------------------------------
@@ -203,7 +231,10 @@ cdef class Keyspace:
         """
         if not 0 <= cursor < BUCKETS:
             return 0, []
-        return self.settled(self.read_page, cursor, count)
+        for first, last in self.writer.shown:
+            if cursor < (last + 1) << 8:
+                return self.settled(self.read_page, max(cursor, first << 8), (last + 1) << 8, count)
+        return 0, []
 
     def settled(self, ask, *arguments):
         """ask(*arguments), loading on the spot what it lacks where this keyspace is synchronous."""
@@ -215,16 +246,27 @@ cdef class Keyspace:
                     raise
                 self.writer.store.load()
 
-    def read_page(self, cursor, count):
+    def read_page(self, cursor, end, count):
+        """A page from one range of slots; behind its last key the next range begins."""
         keys, following = self.writer.store.page(
-            bucket_start(cursor), END_OF_SLOTS, max(1, count), self.database,
+            bucket_start(cursor), bucket_start(end), max(1, count), self.database,
             self.writer.clock.now_ms)
-        return (0 if following is None else int.from_bytes(following[:3], "big")), keys
+        if following is not None:
+            return int.from_bytes(following[:3], "big"), keys
+        return self.next_range(end), keys
+
+    def next_range(self, end):
+        for first, last in self.writer.shown:
+            if first << 8 >= end:
+                return first << 8
+        return 0
 
     def slot_keys(self, slot, count):
         """Up to `count` live keys of a slot."""
         start, end = bucket_start(slot << 8), bucket_start((slot + 1) << 8)
         keys = []
+        if not any([first <= slot <= last for first, last in self.writer.shown]):
+            return keys
         while start is not None and len(keys) < count:
             names, start = self.settled(self.writer.store.page, start, end, PAGE_KEYS,
                                         self.database, self.writer.clock.now_ms)
@@ -237,7 +279,8 @@ cdef class Keyspace:
 
     def size(self):
         """Exact number of live keys. Raises NeedsDisk while it is being counted."""
-        return self.settled(self.writer.store.count, self.database, self.writer.clock.now_ms)
+        return self.settled(self.writer.store.count, self.database, self.writer.clock.now_ms,
+                            self.writer.shown)
 
     def flush(self):
         """Delete every key of this database, in constant time."""
@@ -246,6 +289,3 @@ cdef class Keyspace:
 
 cdef bytes bucket_start(position):
     return int(position).to_bytes(3, "big")
-
-
-END_OF_SLOTS = bucket_start(BUCKETS)

@@ -34,8 +34,10 @@ cdef class Store:
         """
         raise NotImplementedError
 
-    def count(self, database, now_ms):
-        """Number of live records of a physical database. Raises NeedsDisk while it is counted."""
+    def count(self, database, now_ms, ranges):
+        """Number of live records of a physical database in ranges of slots, (first, last) each.
+
+        Raises NeedsDisk while it is counted."""
         raise NotImplementedError
 
     def flush(self, database, hlc, actor):

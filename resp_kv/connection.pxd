@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from resp_kv.commands.index cimport CommandIndex
 from resp_kv.commands.row cimport Command
+from resp_kv.line cimport Line
 from resp_kv.resp.parser cimport Arg, Parser
 from resp_kv.resp.writer cimport ReplyBuffer
 from resp_kv.traffic cimport Traffic
@@ -13,6 +14,7 @@ cdef enum Wait:
     WAIT_ROOM = 2          # the memtable is full, a flush is under way
     WAIT_PAUSE = 3         # CLIENT PAUSE
     WAIT_TURN = 4          # a long command lets others go first
+    WAIT_REPLICAS = 5      # earlier commands of this connection are under way at replicas
 
 cdef enum FastOutcome:
     DONE = 0
@@ -50,6 +52,7 @@ cdef class Connection:
     cdef unsigned int armed        # driver: events that epoll watches for
     cdef int retries
     cdef object slots, generator
+    cdef readonly Line line        # on a cluster: replies that replicas still owe; else None
     cdef Command generator_row, last_row
     cdef list generator_args
     cdef int pause_ms              # a long command wants to sleep so long, 0: only to give way
@@ -72,6 +75,10 @@ cdef class Connection:
     cdef int run_stash(self) except -1
     cdef int execute(self) except -1
     cdef int execute_row(self, Command row) except -1
+    cdef int execute_replicated(self, Command row) except -1
+    cdef int start_plain(self, Command row) except -1
+    cdef bint may_overlap(self, Command row) noexcept
+    cdef bint line_is_empty(self) noexcept
     cdef int general(self, Command row) except -1
     cdef int gate(self, Command row, list args) except -1
     cdef int wait(self, int reason) except -1

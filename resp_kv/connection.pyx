@@ -3,6 +3,8 @@
 The driver (shell) hands over what it read with `receive` and sends what stands in `out`. A command
 that cannot finish now leaves the connection *waiting*: its bytes stay unconsumed and `resume` runs
 it again from the start. That is safe because handlers read before they write (commands/table.py).
+On a cluster commands with keys go to replicas: each draws a ticket in the `line` (line.pyx), and the
+next one may run meanwhile.
 
     receive(bytes) -> parse -> row -> compiled handler          -> out
                                    -> gate (AUTH, MULTI, PAUSE) -> handler -> encode -> out
@@ -16,14 +18,19 @@ import logging
 from collections import deque
 
 from cluster.errors import NeedsDisk, Stalled, StoreError
+from cluster.slots cimport KEY_BYTES_MAX
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from resp_kv.commands.row cimport PLAIN_GET
+from resp_kv.resp.numbers cimport relative_deadline
 from resp_kv.resp.parser cimport INCOMPLETE
 from resp_kv.traffic cimport ALL_PAUSED, RUNNING, WRITES_PAUSED
 
 from resp_kv.errors import CommandError, ProtocolError
+from resp_kv.replicator import LOCAL, STARTED, WAIT
 from resp_kv.resp.values import QUEUED
 
 log = logging.getLogger("resp_kv.connection")
@@ -65,6 +72,7 @@ cdef class Connection:
         self.created_ms = self.last_used_ms = node.now_ms
         self.current_reply_mode = "on"
         self.authenticated = not node.config.get("requirepass")
+        self.line = node.new_line(self)
 
     def __dealloc__(self):
         free(self.stash)
@@ -134,6 +142,9 @@ cdef class Connection:
             if self.slots:
                 self.wait(WAIT_DISK)
                 return at
+            if not self.line_is_empty():
+                self.wait(WAIT_REPLICAS)
+                return at
             self.fail(None, "ERR " + str(error))
             self.closing = True
         return count if self.closing else at
@@ -145,6 +156,7 @@ cdef class Connection:
         cdef Command row = self.index.find(self.argv[0].text, self.argv[0].size)
         cdef int outcome
         if (row is None or row.fast == NULL or self.gated or self.traffic.paused != RUNNING
+                or self.traffic.replicated
                 or not (self.argc == row.arity or (row.arity < 0 and self.argc >= -row.arity))):
             return self.execute_row(row)
         if self.slots and not row.deferrable:
@@ -186,7 +198,66 @@ cdef class Connection:
         """Everything that is not the plain path: unknown names, subcommands, gates."""
         if self.slots:
             return self.wait(WAIT_DISK)
+        if self.traffic.replicated:
+            return self.execute_replicated(row)
         return self.general(row)
+
+    cdef int execute_replicated(self, Command row) except -1:
+        """On a cluster: plain GET and SET draw their tickets here, all else in the replicator."""
+        cdef int outcome = USE_HANDLER
+        if (row is not None and row.plain and self.line is not None and not self.gated
+                and self.traffic.paused == RUNNING
+                and (self.argc == row.arity or (row.arity < 0 and self.argc >= -row.arity))):
+            try:
+                outcome = self.start_plain(row)
+            except (CommandError, StoreError, ValueError) as error:
+                if not self.line.empty():
+                    return self.wait(WAIT_REPLICAS)
+                self.fail(row, getattr(error, "text", f"ERR {error}"))
+                outcome = DONE
+        if outcome == DONE:
+            return self.took(row)
+        return 0 if outcome == MUST_WAIT else self.general(row)
+
+    cdef int start_plain(self, Command row) except -1:
+        """DONE: a ticket is drawn. MUST_WAIT: what it waits for is noted."""
+        cdef Arg* v = self.argv
+        cdef int64_t deadline_ms = 0
+        cdef int drawn
+        if row.plain == PLAIN_GET:
+            if self.argc != 2 or v[1].size > KEY_BYTES_MAX:
+                return USE_HANDLER
+            drawn = self.line.get(self.keyspace.database, v[1].text, v[1].size,
+                                  1 if self.readonly else 0)
+        else:
+            if self.argc != 3:
+                if self.argc != 5:
+                    return USE_HANDLER
+                deadline_ms = relative_deadline(v[3].text, v[3].size, v[4].text, v[4].size,
+                                                <int64_t>self.node.now_ms)
+                if deadline_ms <= 0:
+                    return USE_HANDLER
+            if self.keyspace.writer.store.room() == 0:
+                self.wait(WAIT_ROOM)
+                return MUST_WAIT
+            drawn = self.line.set(self.keyspace.database, v[1].text, v[1].size,
+                                  v[2].text, v[2].size, <uint64_t>deadline_ms)
+        if not drawn:
+            self.wait(WAIT_REPLICAS)
+            return MUST_WAIT
+        return DONE
+
+    cdef bint may_overlap(self, Command row) noexcept:
+        """Whether its reply comes through a ticket, so that earlier ones may be outstanding."""
+        return (row is not None and row.first_key != 0 and not self.gated
+                and self.traffic.paused == RUNNING)
+
+    cdef bint line_is_empty(self) noexcept:
+        return self.line is None or self.line.empty()
+
+    def use_line(self, Line line):
+        """This node has become part of a cluster."""
+        self.line = line
 
     cdef int general(self, Command row) except -1:
         cdef list args = self.arguments()
@@ -194,6 +265,8 @@ cdef class Connection:
         cdef str mode = self.current_reply_mode
         if self.slots:
             return self.wait(WAIT_DISK)
+        if not self.line_is_empty() and not self.may_overlap(row):
+            return self.wait(WAIT_REPLICAS)
         try:
             row = self.resolve(args) if row is None or row.is_container else row
             if not row.arity_fits(len(args)):
@@ -208,7 +281,16 @@ cdef class Connection:
                     if not self.may_write(row):
                         return self.wait(WAIT_ROOM)
                 self.last_row = row        # CLIENT LIST shows itself
-                value = row.handler(self, args)
+                value = self.node.replicator.start(self, row, args) \
+                    if self.traffic.replicated else LOCAL
+                if value is STARTED:
+                    if mode == "skip":
+                        self.reply_mode = "on"
+                    return self.took(row, args)
+                if value is WAIT or not self.line_is_empty():
+                    return self.wait(WAIT_REPLICAS)
+                if value is LOCAL:
+                    value = row.handler(self, args)
             if row.is_generator and value is not QUEUED:
                 self.generator, self.generator_row, self.generator_args = value, row, args
                 self.generator_nsec = 0
@@ -220,6 +302,8 @@ cdef class Connection:
             return self.wait(WAIT_ROOM)
         except (CommandError, StoreError) as error:
             self.reply.truncate(before)
+            if not self.line_is_empty():
+                return self.wait(WAIT_REPLICAS)
             self.fail(row, error.text)
         except Exception:
             log.exception("command %s failed", row.name if row is not None else "?")
@@ -398,6 +482,12 @@ cdef class Connection:
             self.reply.encode(value)
         return self.settle(
             self.generator_row, before, self.current_reply_mode, self.generator_args)
+
+    def resume_line(self):
+        """Replies have come from replicas: write them, and go on if that was waited for."""
+        self.line.drain(self.out)
+        if self.waiting == WAIT_REPLICAS:
+            self.resume()
 
     def resume(self):
         """What it waited for may have happened: go on where it stopped."""

@@ -11,6 +11,7 @@ import resp_kv
 from resp_kv.commands.table import COMMANDS
 from resp_kv.host import Host
 from resp_kv.latency import LatencyMonitor
+from resp_kv.line import Line
 from resp_kv.slowlog import SlowLog
 from resp_kv.stats import Stats
 from resp_kv.traffic import Traffic
@@ -41,6 +42,8 @@ class Node:
         self.latency = LatencyMonitor(config, self)
         self.pause_until_ms, self.pause_mode = 0, None
         self.current_client = None      # whose command is running, for CLIENT KILL
+        self.replicator = None          # where commands with keys go while traffic.replicated
+        self.cluster = None             # what CLUSTER and KV commands know: see cluster_view.py
         self.follow_config()
 
     def follow_config(self):
@@ -65,6 +68,23 @@ class Node:
 
     def set_query_limit(self, limit_bytes):
         self.traffic.query_bytes_max = limit_bytes
+
+    def new_line(self, client):
+        """A client's line of replies from replicas, None while there are none."""
+        if self.replicator is None:
+            return None
+        return Line(self.replicator.coordinator, self.traffic, client, self.keyspaces[0].writer,
+                    self.note_replica_error)
+
+    def note_replica_error(self, text):
+        self.traffic.errors += 1
+        self.stats.note_error(text.partition(" ")[0])
+
+    def use_replicator(self, replicator, replicated):
+        """From now on commands with keys go to replicas, if `replicated`; KV commands in any case."""
+        self.replicator, self.traffic.replicated = replicator, replicated
+        for client in list(self.clients.values()):
+            client.use_line(self.new_line(client))
 
     @property
     def cluster_enabled(self):

@@ -14,3 +14,5 @@ cdef class Traffic:
     cdef public long long query_bytes_max
     cdef public long long output_bytes_max
     cdef public bint tracking
+    cdef public bint replicated            # commands with keys go to replicas
+    cdef readonly list woken               # connections with replies from replicas

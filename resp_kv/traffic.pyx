@@ -8,3 +8,4 @@ cdef class Traffic:
         self.slow_usec = 10000
         self.query_bytes_max = 1 << 30
         self.tracking = True
+        self.woken = []

@@ -1,8 +1,8 @@
 """CLUSTER, READONLY, READWRITE, ASKING: the cluster as Redis Cluster clients want to see it.
 
 Every node is told of as the master of the slots it coordinates, and no replicas: clients that are
-told of replicas leave out of SCAN whatever they take for one. Today there is one node, which owns
-all slots. The formats are what redis-py, ioredis, go-redis, Lettuce, redis-cli --cluster and
+told of replicas leave out of SCAN whatever they take for one. Who is master of what comes from
+cluster_view.py; a node without a cluster owns all slots. The formats are what redis-py, ioredis, go-redis, Lettuce, redis-cli --cluster and
 redis-benchmark --cluster take apart: every slot exactly once, whole ranges, one `myself`.
 
 Placement and membership are the server's own business; the subcommands that would change them are
@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cluster.slots import slot_of
+from resp_kv.cluster_view import DOWN, SUSPECT, UP, NodeLine
 from resp_kv.commands.parsing import integer
 from resp_kv.commands.table import arg, command, container
 from resp_kv.errors import CommandError
@@ -63,16 +64,46 @@ class Member(NamedTuple):
     hostname: str
     endpoint: str | None
     ranges: tuple
+    state: str
+    is_myself: bool
+
+    @property
+    def flags(self):
+        """As Redis names them: fail? is one node's opinion, fail the cluster's."""
+        mine = "myself," if self.is_myself else ""
+        return mine + {DOWN: "master,fail", UP: "master"}.get(self.state, "master,fail?")
+
+    @property
+    def health(self):
+        return "fail" if self.state == DOWN else "online"
 
 
-def myself(client):
+def members(client):
+    """Every node as clients are told of it; this one alone while there is no cluster."""
+    lines = client.node.cluster.lines() if client.node.cluster is not None else []
+    if not lines:
+        return [member_of(client, lone_line(client))]
+    return [member_of(client, line) for line in lines]
+
+
+def lone_line(client):
     config = client.node.config
     host, port, bus_port = client.node.announce
-    host = host or own_address(client)
-    hostname = config.get("cluster-announce-hostname")
-    endpoint = {"ip": host, "hostname": hostname or "?", "unknown-endpoint": None}
-    return Member(client.node.node_id, host, port, bus_port, hostname,
-                  endpoint[config.get("cluster-preferred-endpoint-type")], ((0, SLOTS - 1),))
+    return NodeLine(client.node.node_id, host, port, bus_port,
+                    config.get("cluster-announce-hostname"), config.get("node-dc"),
+                    config.get("node-rack"), config.get("node-weight"), UP, True,
+                    ((0, SLOTS - 1),))
+
+
+def member_of(client, line):
+    config = client.node.config
+    ip = line.ip
+    if line.is_myself and not config.get("cluster-announce-ip"):
+        ip = own_address(client) or line.ip
+    endpoint = {"ip": ip, "hostname": line.hostname or "?", "unknown-endpoint": None}
+    return Member(line.id, ip, line.port, line.bus_port, line.hostname,
+                  endpoint[config.get("cluster-preferred-endpoint-type")], line.ranges,
+                  line.state, line.is_myself)
 
 
 def own_address(client):
@@ -81,14 +112,27 @@ def own_address(client):
     return host.strip("[]") if port != "0" else ""
 
 
+def epoch(client):
+    cluster = client.node.cluster
+    return cluster.epoch if cluster is not None and cluster.epoch else EPOCH
+
+
 @reading("info", since="3.0.0", tips=CHANGING, summary="The state of the cluster in numbers.")
 def cluster_info(client, args):
+    cluster, lines = client.node.cluster, members(client)
+    forming = client.node.traffic.replicated and cluster is None
+    served = 0 if forming else sum([last - first + 1 for line in lines
+                                    for first, last in line.ranges])
+    down = sum([line.state == DOWN for line in lines])
     fields = {
-        "cluster_enabled": 1, "cluster_state": "ok", "cluster_slots_assigned": SLOTS,
-        "cluster_slots_ok": SLOTS, "cluster_slots_pfail": 0, "cluster_slots_fail": 0,
-        "cluster_known_nodes": 1, "cluster_size": 1, "cluster_current_epoch": EPOCH,
-        "cluster_my_epoch": EPOCH, "cluster_stats_messages_sent": 0,
-        "cluster_stats_messages_received": 0, "total_cluster_links_buffer_limit_exceeded": 0,
+        "cluster_enabled": 1, "cluster_state": "ok" if served == SLOTS else "fail",
+        "cluster_slots_assigned": served, "cluster_slots_ok": served,
+        "cluster_slots_pfail": 0, "cluster_slots_fail": SLOTS - served,
+        "cluster_known_nodes": len(lines),
+        "cluster_size": sum([bool(line.ranges) for line in lines]),
+        "cluster_current_epoch": epoch(client), "cluster_my_epoch": epoch(client),
+        "cluster_stats_messages_sent": 0, "cluster_stats_messages_received": 0,
+        "total_cluster_links_buffer_limit_exceeded": 0, "cluster_members_down": down,
     }
     return Verbatim("".join(f"{name}:{value}\r\n" for name, value in fields.items()))
 
@@ -108,11 +152,15 @@ def myshardid(client, args):
          complexity="O(N) where N is the total number of Cluster nodes",
          summary="One line about each node: id, address, flags, slots.")
 def nodes(client, args):
-    me = myself(client)
-    name = f",{me.hostname}" if me.hostname else ""
-    slots = " ".join(f"{first}-{last}" for first, last in me.ranges)
-    return Verbatim(f"{me.id} {me.ip}:{me.port}@{me.bus_port}{name} myself,master - 0 0 {EPOCH} "
-                    f"connected {slots}\n")
+    return Verbatim("".join([node_line(client, member) for member in members(client)]))
+
+
+def node_line(client, member):
+    name = f",{member.hostname}" if member.hostname else ""
+    link = "connected" if member.state in (UP, SUSPECT) else "disconnected"
+    slots = "".join([f" {first}-{last}" for first, last in member.ranges])
+    return (f"{member.id} {member.ip}:{member.port}@{member.bus_port}{name} {member.flags} - 0 0 "
+            f"{epoch(client)} {link}{slots}\n")
 
 
 @reading("slots", since="3.0.0", flags="loading stale", tips=CHANGING, deprecated_since="7.0.0",
@@ -121,9 +169,9 @@ def nodes(client, args):
          complexity="O(N) where N is the total number of Cluster nodes",
          summary="Ranges of slots with the node that serves each.")
 def slots(client, args):
-    me = myself(client)
-    entry = [me.endpoint, me.port, me.id, other_names(client, me)]
-    return [[first, last, entry] for first, last in me.ranges]
+    rows = [[first, last, [member.endpoint, member.port, member.id, other_names(client, member)]]
+            for member in members(client) for first, last in member.ranges]
+    return sorted(rows, key=lambda row: row[0])
 
 
 def other_names(client, member):
@@ -138,12 +186,15 @@ def other_names(client, member):
          complexity="O(N) where N is the total number of cluster nodes",
          summary="Every shard with its slots and its node.")
 def shards(client, args):
-    me = myself(client)
-    node = {"id": me.id, "port": me.port, "ip": me.ip, "endpoint": me.endpoint}
-    if me.hostname:
-        node["hostname"] = me.hostname
-    node |= {"role": "master", "replication-offset": 0, "health": "online"}
-    return [{"slots": [edge for edges in me.ranges for edge in edges], "nodes": [node]}]
+    return [shard(member) for member in members(client)]
+
+
+def shard(member):
+    node = {"id": member.id, "port": member.port, "ip": member.ip, "endpoint": member.endpoint}
+    if member.hostname:
+        node["hostname"] = member.hostname
+    node |= {"role": "master", "replication-offset": 0, "health": member.health}
+    return {"slots": [edge for edges in member.ranges for edge in edges], "nodes": [node]}
 
 
 @reading("keyslot", arity=3, since="3.0.0", args=[arg("key", "string")],
@@ -176,7 +227,7 @@ def getkeysinslot(client, args):
 
 def known_node(client, word):
     shown = word.decode("utf-8", "surrogateescape")
-    if shown != client.node.node_id:
+    if not any([member.id == shown for member in members(client)]):
         raise CommandError(f"ERR Unknown node {shown}")
 
 

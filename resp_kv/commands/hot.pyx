@@ -8,39 +8,12 @@ stay complete, so this file is a shortcut and never the only home of a behaviour
 
 from cluster.store cimport ABSENT, FOUND, PENDING, Row
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
-from resp_kv.commands.row cimport Command
+from resp_kv.commands.row cimport PLAIN_GET, PLAIN_SET, Command
 from resp_kv.connection cimport DONE, MUST_WAIT, USE_HANDLER, Connection
-from resp_kv.resp.numbers cimport write_number
+from resp_kv.resp.numbers cimport parse_integer, relative_deadline, write_number
 from resp_kv.resp.parser cimport Arg
 
 from resp_kv.errors import CommandError, NotAnInteger
-
-
-cdef bint parse_integer(const char* text, Py_ssize_t size, int64_t* number) noexcept nogil:
-    """A 64-bit integer exactly as Redis accepts it: no blanks, no '+', no leading zeros."""
-    cdef uint64_t magnitude = 0
-    cdef uint64_t limit = <uint64_t>INT64_MAX
-    cdef Py_ssize_t i = 0
-    cdef bint negative = size > 1 and text[0] == b'-'
-    cdef int digit
-    if size == 1 and text[0] == b'0':
-        number[0] = 0
-        return True
-    if negative:
-        i = 1
-        limit += 1
-    if size == 0 or size > 20 or not 49 <= text[i] <= 57:
-        return False
-    while i < size:
-        if not 48 <= text[i] <= 57:
-            return False
-        digit = text[i] - 48
-        if magnitude > (limit - digit) // 10:
-            return False
-        magnitude = magnitude * 10 + digit
-        i += 1
-    number[0] = <int64_t>(0 - magnitude) if negative else <int64_t>magnitude
-    return True
 
 
 cdef int fast_ping(object connection) except -1:
@@ -69,19 +42,15 @@ cdef int fast_get(object connection) except -1:
 cdef int fast_set(object connection) except -1:
     cdef Connection c = <Connection>connection
     cdef Arg* v = c.argv
-    cdef int64_t amount
-    cdef uint64_t deadline_ms = 0
+    cdef int64_t deadline_ms = 0
     if c.argc != 3:
-        if c.argc != 5 or v[3].size != 2 or (v[3].text[1] | 32) != 120:
+        if c.argc != 5:
             return USE_HANDLER
-        if not parse_integer(v[4].text, v[4].size, &amount) or not 0 < amount < 1 << 40:
+        deadline_ms = relative_deadline(v[3].text, v[3].size, v[4].text, v[4].size,
+                                        <int64_t>c.keyspace.writer.clock.now_ms)
+        if deadline_ms <= 0:
             return USE_HANDLER
-        if (v[3].text[0] | 32) == 101:                     # EX
-            amount *= 1000
-        elif (v[3].text[0] | 32) != 112:                   # PX
-            return USE_HANDLER
-        deadline_ms = c.keyspace.writer.clock.now_ms + <uint64_t>amount
-    c.keyspace.blind(v[1].text, v[1].size, v[2].text, v[2].size, deadline_ms)
+    c.keyspace.blind(v[1].text, v[1].size, v[2].text, v[2].size, <uint64_t>deadline_ms)
     c.reply.ok()
     return DONE
 
@@ -226,3 +195,5 @@ def install(dict rows):
     attach(rows, b"del", fast_del)
     attach(rows, b"unlink", fast_del)
     attach(rows, b"exists", fast_exists, True)
+    (<Command>rows[b"get"]).plain = PLAIN_GET
+    (<Command>rows[b"set"]).plain = PLAIN_SET

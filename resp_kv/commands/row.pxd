@@ -3,6 +3,11 @@ from libc.stdint cimport uint64_t
 cdef enum:
     LATENCY_BUCKETS = 32
 
+cdef enum Plain:
+    NOT_PLAIN = 0
+    PLAIN_GET = 1
+    PLAIN_SET = 2
+
 ctypedef int (*FastHandler)(object connection) except -1
 
 
@@ -14,6 +19,7 @@ cdef class Command:
     cdef public uint64_t calls, nsec, rejected_calls, failed_calls
     cdef uint64_t[LATENCY_BUCKETS] buckets    # calls by the power of two of their microseconds
     cdef FastHandler fast          # compiled handler for the plain forms, NULL for none
+    cdef int plain                 # has a compiled way to the replicas: see connection.pyx
     cdef bint deferrable           # a compiled read whose reply may come out of turn from disk
     cdef void note(self, uint64_t nsec) noexcept
     cpdef list keys_of(self, list args)

@@ -1,9 +1,12 @@
+from cluster.coordinator cimport Coordinator
+from cluster.environment cimport Environment
 from cluster.hlc cimport Clock
 from engine.engine cimport Engine
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from resp_kv.commands.index cimport CommandIndex
 from resp_kv.connection cimport Connection
 from resp_kv.shell.brake cimport Brake
+from resp_kv.shell.link cimport Link
 from resp_kv.shell.store cimport EngineStore
 from resp_kv.traffic cimport Traffic
 
@@ -47,6 +50,20 @@ cdef class Driver:
     cdef uint64_t[TURN_BUCKETS] turn_buckets       # turns by the power of two of their microseconds
     cdef readonly uint64_t longest_turn_usec, turns
     cdef bint accepting
+    # other nodes: links.pyx
+    cdef readonly dict links                       # fd -> Link
+    cdef list touched_links, sync_links, room_links
+    cdef public Coordinator coordinator            # None: this node is on its own
+    cdef public Environment environment            # None: likewise
+    cdef public object peers
+    cdef public bint cold_requests                 # of the coordinator: loads are to be sent to disk
+    cdef int touch_link(self, Link link) except -1
+    cdef int serve_link(self, Link link, uint32_t events) except -1
+    cdef int flush_link(self, Link link) except -1
+    cdef int arm_link(self, Link link, uint32_t events) except -1
+    cdef int commit(self) except -1
+    cdef int resume_woken(self) except -1
+    cdef int flush_links(self) except -1
     cdef int first                 # place in the next batch at which a turn goes on
     cdef int serve(self, int fd, uint32_t events) except -1
     cdef int read_ended(self, Connection connection, ssize_t count) except -1

@@ -25,8 +25,11 @@ from libc.errno cimport EAGAIN, EINTR, errno as c_errno
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from resp_kv.connection cimport (
-    WAIT_DISK, WAIT_PAUSE, WAIT_ROOM,
+    WAIT_DISK, WAIT_PAUSE, WAIT_REPLICAS, WAIT_ROOM,
 )
+
+from cluster.errors import StoreError
+from cluster.wire import BadFrame
 
 
 cdef extern from "sys/socket.h" nogil:
@@ -41,6 +44,7 @@ ACCEPTS_A_TURN = 100
 # operation dearer, probably since it programs the timer hardware. See docs/decisions/0001-driver.md.
 LINGER_MS = 5
 ACCEPT_RETRY_S = 0.5
+COMMITS_A_TURN = 4
 
 
 cdef inline uint64_t monotonic_ns() noexcept nogil:
@@ -72,6 +76,7 @@ cdef class Driver:
         self.touched = []
         self.disk_waiters, self.room_waiters, self.pause_waiters = [], [], []
         self.turn_waiters, self.sync_waiters = [], []
+        self.links, self.touched_links, self.sync_links, self.room_links = {}, [], [], []
         self.budget_ns = 2_000_000
         self.linger_ms = LINGER_MS
         self.accepting = True
@@ -184,7 +189,8 @@ cdef class Driver:
     cdef int linger(self, uint64_t now) noexcept:
         """Wait a moment for the next batch; only look while the loop has something to tell us."""
         cdef int count
-        if self.linger_ms == 0 or self.under_way or self.sync_waiters or self.room_waiters:
+        if (self.linger_ms == 0 or self.under_way or self.sync_waiters or self.room_waiters
+                or self.sync_links or self.room_links):
             return epoll_wait(self.epoll_fd, self.events, EVENTS_MAX, 0)
         with nogil:
             count = epoll_wait(self.epoll_fd, self.events, EVENTS_MAX, self.linger_ms)
@@ -221,6 +227,8 @@ cdef class Driver:
         self.clock.now_ms = <uint64_t>now.tv_sec * 1000 + <uint64_t>now.tv_nsec // 1000000
         self.node.now_ms = self.clock.now_ms
         self.traffic.turn_ns = monotonic_ns()
+        if self.environment is not None:
+            self.environment.monotonic_ms = self.traffic.turn_ns // 1000000
         return 0
 
     cdef int serve(self, int fd, uint32_t events) except -1:
@@ -228,6 +236,9 @@ cdef class Driver:
         cdef ssize_t count
         connection = self.connections.get(fd)
         if connection is None:
+            link = self.links.get(fd)
+            if link is not None:
+                return self.serve_link(link, events)
             if fd in self.listeners:
                 self.accept(self.listeners[fd])
             return 0
@@ -257,7 +268,8 @@ cdef class Driver:
 
     cdef int read_ended(self, Connection connection, ssize_t count) except -1:
         """The client closed, or only its sending side (count 0): then it gets what it is owed."""
-        if count < 0 or connection.out.size == connection.out.sent:
+        if count < 0 or (connection.out.size == connection.out.sent
+                         and connection.line_is_empty()):
             return self.close(connection)
         connection.closing = True
         synced = connection.hold <= self.engine.synced_position
@@ -273,48 +285,249 @@ cdef class Driver:
         return 0
 
     cdef int finish(self) except -1:
-        """End of a batch: log first, then replies, then whatever has to happen off the loop."""
+        """End of a batch: log first, then replies, then whatever has to happen off the loop.
+
+        What the log has written counts as this replica's acknowledgement; that may finish requests,
+        and their clients may have sent more, which is written in turn."""
         cdef Connection connection
         cdef bint held = False
-        cdef list touched = self.touched
-        try:
-            self.engine.commit()
-        except Exception as error:
-            self.commit_failed(str(error))
+        cdef int round = 0
+        cdef list touched
+        if self.traffic.woken:
+            self.resume_woken()
+        self.commit()
+        while self.traffic.woken and round < COMMITS_A_TURN:
+            round += 1
+            self.resume_woken()
+            self.commit()
+        if self.traffic.woken:
+            self.loop.call_soon(self.go_on_woken)
         self.brake.note_batch()
         if (self.sync_always and self.engine.written_position > self.engine.synced_position
                 and self.engine.refused is None):
             held = True        # (a poisoned log is never synced, and takes no writes: reads go on)
-        self.touched = []
+        touched, self.touched = self.touched, []
         for connection in touched:
             connection.listed = False
             if connection.closed:
                 continue
-            if held:
+            if held and not self.traffic.replicated:
                 connection.hold = self.engine.written_position
                 self.sync_waiters.append(connection)
             else:
                 self.flush(connection)
+        self.flush_links()
         if held:
             self.background.sync_soon()
-        if self.disk_waiters or self.turn_waiters:
+        if self.disk_waiters or self.turn_waiters or self.cold_requests:
             self.send_to_disk()
         if self.engine.layout != self.layout_seen:
             self.layout_seen = self.engine.layout
             self.background.step_soon()
         return 0
 
+    cdef int commit(self) except -1:
+        """Write the log of this turn, and tell the coordinator what became of its own writes."""
+        try:
+            self.engine.commit()
+        except Exception as error:
+            self.commit_failed(str(error))
+            if self.coordinator is not None:
+                self.coordinator.commit_failed(str(error))
+            return 0
+        if self.coordinator is not None:
+            self.coordinator.committed(self.engine.written_position)
+        return 0
+
     cdef int commit_failed(self, str reason) except -1:
-        """The log could not be written: whoever wrote in this batch learns that the outcome is open."""
+        """The log could not be written: whoever wrote in this batch learns that the outcome is open.
+
+        Another node that waits for an acknowledgement learns it by the end of its connection."""
         cdef Connection connection
+        cdef Link link
         log.error("the log could not be written: %s", reason)
+        for link in list(self.touched_links):
+            if link.wrote and not link.outgoing:
+                self.close_link(link, "the log could not be written")
         for connection in self.touched:
-            if connection.wrote:
+            if connection.wrote and not self.traffic.replicated:
                 connection.out.truncate(connection.mark)
                 connection.out.error(
                     f"MISCONF the log could not be written ({reason}); writes of this connection "
                     "since its last reply may or may not be kept. Free disk space or check the disk")
                 connection.closing = True
+        return 0
+
+    cdef int resume_woken(self) except -1:
+        """Connections whose replies have come from replicas: write them, run what waited."""
+        cdef Connection connection
+        cdef list woken = self.traffic.woken[:]
+        self.traffic.woken.clear()
+        for connection in woken:
+            if connection.closed:
+                continue
+            self.touch(connection)
+            self.node.current_client = connection
+            try:
+                connection.resume_line()
+            except Exception:
+                self.give_up(connection)
+                continue
+            self.node.current_client = None
+            if connection.waiting and connection.waiting != WAIT_REPLICAS:
+                self.park(connection)
+            elif not connection.waiting and connection.armed != EPOLLIN and not connection.closing:
+                self.arm(connection, EPOLLIN)
+        return 0
+
+    def go_on_woken(self):
+        """The loop had its turn between two rounds of replies."""
+        self.begin_outside()
+        self.finish_outside()
+
+    def begin_outside(self):
+        """A timer is about to do something that belongs into a turn; `finish_outside` ends it."""
+        self.turn_began, self.waited_ns = monotonic_ns(), 0
+        self.begin()
+
+    def finish_outside(self):
+        self.finish()
+        self.note_turn(monotonic_ns())
+
+    # -- other nodes --------------------------------------------------------------------------
+
+    def add_link(self, Link link, sock):
+        """Watch a connection to another node: one that is being opened, or was accepted."""
+        cdef epoll_event event
+        link.fd = sock.fileno()
+        self.links[link.fd], self.sockets[link.fd] = link, sock
+        link.armed = EPOLLOUT if link.connecting else EPOLLIN
+        event.events, event.data.fd = link.armed, link.fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, link.fd, &event) < 0:
+            raise OSError(c_errno, "epoll_ctl")
+
+    def close_link(self, Link link, reason=""):
+        """End a connection to another node now."""
+        if link.closed:
+            return
+        link.closed, link.ready = True, False
+        self.links.pop(link.fd, None)
+        sock = self.sockets.pop(link.fd, None)
+        if sock is not None:
+            sock.close()
+        self.peers.lost(link, reason)
+
+    def send_link(self, Link link, bytes frame):
+        """A frame of the handshake or of gossip."""
+        if link.add(frame):
+            self.touch_link(link)
+            return True
+        return False
+
+    def flush_now(self):
+        """Frames were sent outside a turn (a timer): let them leave."""
+        self.flush_links()
+
+    cdef int touch_link(self, Link link) except -1:
+        if not link.listed:
+            link.listed = True
+            self.touched_links.append(link)
+        return 0
+
+    cdef int serve_link(self, Link link, uint32_t events) except -1:
+        cdef ssize_t count
+        if link.connecting:
+            self.peers.connected(link, self.sockets[link.fd])
+            if not link.closed:
+                self.arm_link(link, EPOLLIN)
+            return 0
+        if events & EPOLLOUT:
+            self.touch_link(link)
+        if not events & (EPOLLIN | EPOLLHUP | EPOLLERR):
+            return 0
+        if not self.has_room():
+            self.room_links.append(link)
+            self.background.step_soon()
+            return self.arm_link(link, 0)
+        count = recv(link.fd, self.buffer, READ_BYTES, MSG_DONTWAIT)
+        if count <= 0:
+            if count < 0 and (c_errno == EAGAIN or c_errno == EINTR):
+                return 0
+            self.close_link(link, "the connection ended")
+            return 0
+        try:
+            link.receive(self.buffer, count, self.coordinator)
+        except (BadFrame, ValueError) as error:
+            log.warning("node %s at %s: %s; the connection is closed", link.node_id, link.address,
+                        error)
+            self.close_link(link, str(error))
+        except Exception:
+            log.exception("serving node %s failed, the connection is closed", link.node_id)
+            self.close_link(link, "internal error")
+        if link.out.size > link.out.sent:
+            self.touch_link(link)
+        return 0
+
+    def has_room(self):
+        """Whether versions of other nodes may come in; a store that refuses says so in its answers."""
+        try:
+            return self.store.room() != 0
+        except StoreError:
+            return True
+
+    cdef int flush_links(self) except -1:
+        """Send what stands in the links; acknowledgements after the sync, where one is needed."""
+        cdef Link link
+        cdef list touched
+        cdef bint held = (self.sync_always and self.engine.refused is None
+                          and self.engine.written_position > self.engine.synced_position)
+        touched, self.touched_links = self.touched_links, []
+        for link in touched:
+            link.listed = False
+            if link.closed:
+                continue
+            if held and link.wrote and not link.outgoing:
+                link.hold = self.engine.written_position
+                if not link.held:
+                    link.held = True
+                    self.sync_links.append(link)
+            else:
+                self.flush_link(link)
+            link.wrote = False
+        return 0
+
+    cdef int flush_link(self, Link link) except -1:
+        cdef ssize_t count
+        cdef Py_ssize_t unsent
+        if link.held or link.connecting:
+            return 0
+        while True:
+            unsent = link.out.size - link.out.sent
+            if unsent == 0:
+                break
+            count = send(link.fd, link.out.start + link.out.sent, unsent,
+                         MSG_NOSIGNAL | MSG_DONTWAIT)
+            if count < 0:
+                if c_errno == EINTR:
+                    continue
+                if c_errno != EAGAIN:
+                    self.close_link(link, "the connection broke")
+                    return 0
+                return self.arm_link(link, EPOLLIN | EPOLLOUT)
+            link.out.sent += count
+            link.bytes_out += count
+        link.out.release()
+        return self.arm_link(link, EPOLLIN)
+
+    cdef int arm_link(self, Link link, uint32_t events) except -1:
+        cdef epoll_event event
+        if link.armed == events or link.closed:
+            return 0
+        event.events, event.data.fd = events, link.fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, link.fd, &event) < 0:
+            self.close_link(link, "the connection broke")
+            return 0
+        link.armed = events
         return 0
 
     cdef int flush(self, Connection connection) except -1:
@@ -338,7 +551,7 @@ cdef class Driver:
             self.traffic.bytes_out += count
         connection.out.release()
         if connection.closing:
-            return self.close(connection)
+            return self.close(connection) if connection.line_is_empty() else 0
         if connection.armed != EPOLLIN and not connection.waiting:
             return self.arm(connection, EPOLLIN)
         return 0
@@ -369,6 +582,8 @@ cdef class Driver:
         connection.closed = connection.closing = True
         self.connections.pop(connection.fd, None)
         self.node.clients.pop(connection.id, None)
+        if connection.line is not None:
+            connection.line.close()
         sock = self.sockets.pop(connection.fd, None)
         if sock is not None:
             sock.close()
@@ -389,6 +604,8 @@ cdef class Driver:
         elif connection.waiting == WAIT_ROOM:
             self.room_waiters.append(connection)
             self.background.step_soon()
+        elif connection.waiting == WAIT_REPLICAS:
+            pass                  # its line wakes it
         elif connection.waiting == WAIT_PAUSE:
             self.pause_waiters.append(connection)
         elif connection.pause_ms:
@@ -402,6 +619,7 @@ cdef class Driver:
         waiters, self.disk_waiters, self.turn_waiters = (
             self.disk_waiters + self.turn_waiters, [], [])
         work = self.store.take_work()
+        self.cold_requests = False
         self.under_way += 1
         if work is None:
             self.loop.call_soon(self.go_on, waiters)
@@ -413,12 +631,18 @@ cdef class Driver:
         self.under_way -= 1
         self.begin()
         self.store.install(work)
+        self.retry_cold()
         self.resume(waiters)
         self.store.forget_counts()
+
+    def retry_cold(self):
+        if self.coordinator is not None:
+            self.coordinator.retry_cold()
 
     def go_on(self, list waiters):
         """The loop has had its turn: long commands take their next step."""
         self.under_way -= 1
+        self.retry_cold()
         self.resume(waiters)
 
     def resume(self, list waiters):
@@ -454,7 +678,11 @@ cdef class Driver:
         self.resume_writers()
 
     def resume_writers(self):
+        cdef Link link
         waiters, self.room_waiters = self.room_waiters, []
+        links, self.room_links = self.room_links, []
+        for link in links:
+            self.arm_link(link, EPOLLIN | (EPOLLOUT if link.out.size > link.out.sent else 0))
         if waiters:
             self.resume(waiters)
 
@@ -467,7 +695,20 @@ cdef class Driver:
     def synced(self):
         """The log is synced further: send the replies that waited for it."""
         cdef Connection connection
+        cdef Link link
         waiters, self.sync_waiters = self.sync_waiters, []
+        links, self.sync_links = self.sync_links, []
+        for link in links:
+            if link.hold <= self.engine.synced_position:
+                link.held = False
+                if not link.closed:
+                    self.flush_link(link)
+            else:
+                self.sync_links.append(link)
+        if self.coordinator is not None:
+            self.coordinator.synced(self.engine.synced_position)
+            if self.traffic.woken:
+                self.go_on_woken()
         for connection in waiters:
             if connection.closed:
                 continue
@@ -475,13 +716,19 @@ cdef class Driver:
                 self.flush(connection)
             else:
                 self.sync_waiters.append(connection)
-        if self.sync_waiters:
+        if self.sync_waiters or self.sync_links or (
+                self.coordinator is not None and self.coordinator.waits_for_sync):
             self.background.sync_soon()
 
     def sync_failed(self, str reason):
         """An fsync failed: nothing that waits for it may be acknowledged."""
         cdef Connection connection
         waiters, self.sync_waiters = self.sync_waiters, []
+        links, self.sync_links = self.sync_links, []
+        for link in links:
+            self.close_link(link, f"the log could not be synced: {reason}")
+        if self.coordinator is not None:
+            self.coordinator.sync_failed(reason)
         for connection in waiters:
             if not connection.closed:
                 connection.out.release()

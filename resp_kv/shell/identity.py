@@ -63,6 +63,11 @@ class Identity:
         finally:
             os.close(folder)
 
+    def adopt(self, node_id, generation):
+        """Be this member from now on: the data that this node had as such was lost."""
+        self.node_id, self.generation = node_id, generation
+        self.write()
+
     @property
     def actor(self):
         """The 64-bit actor of blind writes: node (32) | generation (31) | 0."""

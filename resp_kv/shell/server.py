@@ -15,6 +15,7 @@ import time
 
 import uvloop
 
+from cluster.document import DocumentError
 from cluster.hlc import Clock
 from cluster.keyspace import Keyspace, Writer
 from engine import Engine
@@ -25,6 +26,7 @@ from resp_kv.commands.index import CommandIndex
 from resp_kv.node import Node
 from resp_kv.shell.background import Background
 from resp_kv.shell.census import Census
+from resp_kv.shell.cluster_shell import ClusterShell
 from resp_kv.shell.driver import Driver
 from resp_kv.shell.file_limit import clients_allowed
 from resp_kv.shell.host import ServerHost
@@ -63,11 +65,13 @@ class Server:
         log.info("resp-kv %s starts, process %d", __version__, os.getpid())
         try:
             self.open()
-        except (EngineError, IdentityError, OSError) as error:
+        except (DocumentError, EngineError, IdentityError, OSError) as error:
             log.error("cannot open the data in %s: %s", self.directory, error)
             print(f"resp-kv: {error}", file=sys.stderr)
             return 1
         self.listen()
+        if self.cluster is not None:
+            self.cluster.listen()
         self.loop.add_reader(self.driver.epoll_fd, self.driver.turn)
         for name in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(name, self.request_stop, None)
@@ -105,6 +109,10 @@ class Server:
                              self.loop, self.background)
         self.background.driver = self.driver
         self.census = Census(self.engine, self.loop, self.clock)
+        self.cluster = None
+        if self.config.get("cluster-enabled"):
+            self.cluster = ClusterShell(self, store, writer)
+            self.cluster.open()
         self.follow_config(writer)
         log.info("data of %s opened in %.3f s", self.directory, time.monotonic() - began)
 
@@ -253,6 +261,8 @@ class Server:
         log.info("stopping")
         self.loop.remove_reader(self.driver.epoll_fd)
         self.driver.stop_listening()
+        if self.cluster is not None:
+            self.cluster.stop()
         for client in list(self.node.clients.values()):
             self.driver.close(client)
         await self.background.stop()

@@ -33,15 +33,23 @@ class Work:
 
 
 class Counting:
-    def __init__(self, snapshot, database, now_ms):
+    """Live keys of a database in ranges of slots, by a snapshot."""
+
+    def __init__(self, snapshot, database, now_ms, ranges):
         self.snapshot, self.database, self.now_ms = snapshot, database, now_ms
+        self.ranges = ranges
         self.count = self.error = None
 
     def run(self):
         try:
-            self.count = self.snapshot.count(DATABASE_OFFSET, self.database, self.now_ms)
+            self.count = sum([self.count_range(first, last) for first, last in self.ranges])
         except Exception as error:
             self.error = error
+
+    def count_range(self, first, last):
+        counts = self.snapshot.census(DATABASE_OFFSET, first.to_bytes(2, "big"),
+                                      (last + 1).to_bytes(2, "big"), self.now_ms)
+        return counts.get(self.database, (0, 0, 0))[0]
 
 
 cdef class EngineStore(Store):
@@ -124,10 +132,10 @@ cdef class EngineStore(Store):
         except (engine_errors.EngineError, OSError) as error:
             raise DamagedStore(f"IOERR {error}") from None
 
-    def count(self, database, now_ms):
+    def count(self, database, now_ms, ranges):
         counted = self.counts.get(database)
         if counted is None:
-            counted = Counting(self.engine.snapshot(), database, now_ms)
+            counted = Counting(self.engine.snapshot(), database, now_ms, ranges)
             if self.entries() > COUNTED_AT_ONCE:
                 self.counting.append(counted)
                 raise NeedsDisk

@@ -1,0 +1,312 @@
+"""A node's part in a cluster as a process: the document on disk, membership, connections, plans.
+
+    start      the document that is kept beside the data, if there is one; else founding (cluster-seeds)
+    document   -> plans of all partitions -> Coordinator -> the node's commands go to replicas
+    change     the failure detector or a connection says who can be reached -> Coordinator.set_alive
+
+A member counts as reachable when the detector does not say otherwise *and* this node has a
+connection to it whose handshake is done.
+"""
+
+import logging
+import os
+import random
+
+from cluster import levels
+from cluster.coordinator import Coordinator
+from cluster.document import Member, from_json
+from cluster.founding import Settings
+from cluster.gossip_format import BadGossip
+from cluster.journal import Journal
+from cluster.membership import Events, Membership
+from cluster.plan import Plan
+from cluster.replica import Replica
+from cluster.wire import BadFrame
+from resp_kv.cluster_view import LiveView
+from resp_kv.replicator import Replicator
+from resp_kv.shell.environment import ShellEnvironment
+from resp_kv.shell.link import Link
+from resp_kv.shell.peers import Peers
+
+log = logging.getLogger("resp_kv.cluster")
+
+DOCUMENT_FILE = "cluster.json"
+TICK_S = 0.01
+PEERS_EVERY = 10               # ticks between two looks at the connections
+
+
+class ClusterShell(Events):
+    """`server` is the Server; `writer` the Writer of its keyspaces."""
+
+    def __init__(self, server, store, writer):
+        self.server, self.config, self.writer = server, server.config, writer
+        self.node, self.driver, self.loop = server.node, server.driver, server.loop
+        self.identity = server.identity
+        self.environment = ShellEnvironment(server.clock, store, random.Random(), self.loop)
+        self.environment.driver = self.driver
+        self.replica = Replica(store, server.clock, self.config.get("vector-clock-max-entries"))
+        self.peers = Peers(self, self.driver, self.loop, self.config.get("cluster-secret"))
+        self.environment.peers = self.driver.peers = self.peers
+        self.driver.environment = self.environment
+        self.membership = self.coordinator = self.replicator = self.view = None
+        self.path = os.path.join(server.directory, DOCUMENT_FILE)
+        self.ticks = 0
+
+    # -- start and stop -----------------------------------------------------------------------
+
+    def open(self):
+        """Become a member again, or begin to found. Raises OSError, DocumentError."""
+        config = self.config
+        self.membership = Membership(
+            self.environment, self.own_member(), self.identity.generation, self.seeds(),
+            Settings(config.get("cluster-partitions"), config.get("replication-factor"), True),
+            document=self.stored_document(), events=self)
+        self.on_document(self.membership.document)
+        if self.membership.document is None:
+            self.node.traffic.replicated = True
+            self.node.replicator = Unformed(self.membership)
+        self.follow_config()
+
+    def listen(self):
+        config = self.config
+        port = config.get("cluster-port") or config.get("port") + 10000
+        for address in config.get("bind") or ():
+            host = {"*": "0.0.0.0", "::*": "::"}.get(address.lstrip("-"), address.lstrip("-"))
+            try:
+                self.peers.listen(host, port, config.get("tcp-backlog"))
+            except OSError:
+                if not address.startswith("-"):
+                    raise
+                continue
+            log.info("bus: ready for other nodes on %s port %d", host, port)
+        self.membership.start()
+        self.loop.call_later(TICK_S, self.tick)
+
+    def stop(self):
+        self.membership.stop()
+        self.peers.stop()
+
+    def start(self, work):
+        self.server.start(work)
+
+    def seeds(self):
+        return [(host.strip("[]"), int(port)) for host, _, port in (
+            seed.rpartition(":") for seed in self.config.get("cluster-seeds"))]
+
+    def own_member(self):
+        """This node as it tells the others of itself."""
+        get = self.config.get
+        ip, port, bus_port = self.node.announce
+        ip = ip or first_address(get("bind"))
+        return Member(
+            self.identity.node_id, ip, port, bus_port, get("cluster-announce-hostname"),
+            get("node-server") or ip, get("node-dc"), get("node-rack"), float(get("node-weight")))
+
+    def stored_document(self):
+        try:
+            with open(self.path, "rb") as file:
+                return from_json(file.read())
+        except FileNotFoundError:
+            return None
+
+    # -- regular work -------------------------------------------------------------------------
+
+    def tick(self):
+        self.loop.call_later(TICK_S, self.tick)
+        driver = self.driver
+        driver.begin_outside()
+        if self.coordinator is not None:
+            self.coordinator.tick(self.environment.monotonic_ms)
+        self.ticks += 1
+        if self.ticks % PEERS_EVERY == 0:
+            self.peers.tick()
+        driver.finish_outside()
+
+    def addresses(self):
+        """Where connections should be."""
+        membership = self.membership
+        if membership.document is None:
+            return []
+        return [membership.address_of(member) for member in range(len(membership.alive))
+                if member != membership.index]
+
+    # -- what the membership tells ------------------------------------------------------------
+
+    def on_document(self, document):
+        if document is None or self.membership is None:
+            return
+        write_durably(self.path, document.json)
+        index = self.membership.index
+        self.environment.links = [None] * len(document.members)
+        plans = make_plans(document, index)
+        self.coordinator = Coordinator(
+            self.environment, self.replica, list(document.members), index, self.writer.actor, plans)
+        self.driver.coordinator = self.coordinator
+        self.coordinator.journal = Journal(self.config.get("conflict-journal-max-len"))
+        self.replicator = Replicator(self.node, self.coordinator,
+                                     siblings_max=self.config.get("siblings-max"))
+        self.view = LiveView(document, self.membership, self.coordinator, self.writer)
+        self.node.cluster = self.view
+        self.apply_levels()
+        for link in [*self.peers.outgoing.values(), *self.peers.incoming]:
+            self.identify(link)
+        self.node.use_replicator(self.replicator, len(document.members) > 1)
+        log.info("cluster %s, epoch %d: %d members, this node is number %d", document.cluster_id,
+                 document.epoch, len(document.members), index)
+
+    def on_change(self, member, before, now):
+        log.warning("member %s: %s, was %s", self.name_of(member), now, before)
+        self.update_alive(member)
+        self.view.refresh()
+
+    def on_address(self, member, place):
+        log.info("member %s is at %s:%d now", place.node_id, place.ip, place.bus_port)
+        for link in list(self.peers.outgoing.values()):
+            if link.member == member and link.address != (place.ip, place.bus_port):
+                self.driver.close_link(link, "the member has another address")
+
+    def on_adopt(self, node_id, generation):
+        log.warning("this node is member %s, whose data was lost here; generation %d", node_id,
+                    generation)
+        self.identity.adopt(node_id, generation)
+        self.node.node_id = node_id
+        self.writer.actor = self.identity.actor
+        self.peers.close_all("the id of this node is another one")
+
+    def on_refusal(self, sentence):
+        self.peers.complain("gossip", sentence)
+
+    # -- connections --------------------------------------------------------------------------
+
+    @property
+    def cluster_id(self):
+        document = self.membership.document
+        return document.cluster_id if document is not None else ""
+
+    @property
+    def node_id(self):
+        return self.identity.node_id
+
+    @property
+    def generation(self):
+        return self.identity.generation
+
+    def new_link(self, outgoing, address):
+        return Link(self.peers, outgoing, address)
+
+    def identify(self, link):
+        """Which member is at the other end."""
+        document = self.membership.document
+        link.member = -1 if document is None else document.indices.get(link.node_id, -1)
+        if link.member >= 0 and link.outgoing and link.ready:
+            self.environment.links[link.member] = link
+            self.update_alive(link.member)
+
+    def link_ready(self, link):
+        self.identify(link)
+        if link.member >= 0:
+            self.membership.note_contact(link.member)
+            self.update_alive(link.member)
+
+    def link_lost(self, link, reason):
+        if link.member >= 0 and link.outgoing and self.environment.links[link.member] is link:
+            self.environment.links[link.member] = None
+            self.update_alive(link.member)
+            self.peers.link_to(link.address)
+
+    def address_refused(self, address):
+        membership = self.membership
+        for member in range(len(membership.alive)):
+            if membership.address_of(member) == address:
+                membership.note_refused(member)
+
+    def update_alive(self, member):
+        if self.coordinator is not None and member != self.membership.index:
+            self.coordinator.set_alive(member, bool(self.membership.alive[member])
+                                       and self.environment.links[member] is not None)
+
+    def take_gossip(self, link, payload):
+        try:
+            return self.membership.receive(link.node_id, payload)
+        except BadGossip as error:
+            raise BadFrame(str(error)) from None
+
+    def name_of(self, member):
+        place = self.membership.place_of(member)
+        return f"{place.node_id[:8]} at {place.ip}:{place.port}"
+
+    # -- configuration ------------------------------------------------------------------------
+
+    def follow_config(self):
+        for name in ("read-consistency", "write-consistency", "read-request-timeout",
+                     "write-request-timeout", "appendfsync", "sloppy-quorum", "siblings-max",
+                     "vector-clock-max-entries", "cluster-redirect"):
+            self.config.subscribe(name, lambda _: self.apply_levels())
+
+    def apply_levels(self):
+        get, coordinator = self.config.get, self.coordinator
+        self.replica.clock_entries_max = get("vector-clock-max-entries")
+        if coordinator is None:
+            return
+        coordinator.read_level = levels.code_of(get("read-consistency"), writing=False)
+        coordinator.write_level = levels.code_of(get("write-consistency"), writing=True)
+        coordinator.read_timeout_ms = get("read-request-timeout")
+        coordinator.write_timeout_ms = get("write-request-timeout")
+        coordinator.wait_for_sync = get("appendfsync") == "always"
+        self.replicator.siblings_max = get("siblings-max")
+        self.replicator.redirect = get("cluster-redirect")
+        for client in self.node.clients.values():
+            if client.line is not None and not client.line.chosen:
+                client.line.follow_defaults()
+
+    def stats(self):
+        return self.coordinator.stats() if self.coordinator is not None else {}
+
+
+class Unformed:
+    """Stands in for the replicator while the founders have not met."""
+
+    coordinator = None
+
+    def __init__(self, membership):
+        self.membership = membership
+
+    def start(self, client, row, args):
+        from resp_kv.errors import CommandError
+        from resp_kv.replicator import LOCAL
+
+        if row.first_key == 0 and not row.is_write and row.name != "exec":
+            return LOCAL
+        raise CommandError(f"CLUSTERDOWN the cluster is not formed yet: {self.membership.status()}")
+
+
+def make_plans(document, index):
+    """A Plan of each partition, as this member sees it."""
+    members, placed = document.members, document.placed
+    return [Plan(partition, replicas, placed.fallbacks(partition),
+                 [members[member].dc for member in replicas], index, members[index].dc)
+            for partition, replicas in enumerate(document.placement)]
+
+
+def first_address(addresses):
+    """The address that other nodes are told when none is configured."""
+    for address in addresses:
+        host = address.lstrip("-")
+        if host not in ("*", "0.0.0.0", "::", "::*"):
+            return host
+    return "127.0.0.1"
+
+
+def write_durably(path, text):
+    """Replace a file."""
+    temporary = path + ".new"
+    with open(temporary, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

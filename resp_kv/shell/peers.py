@@ -41,7 +41,7 @@ class Peers:
         self.outgoing = {}           # (host, bus port) -> Link
         self.retries = {}            # (host, bus port) -> [next try ms, wait ms]
         self.incoming = {}           # Link -> when it came, ms
-        self.listener = None
+        self.listeners = []
         self.complaints = {}
 
     # -- listening ----------------------------------------------------------------------------
@@ -53,13 +53,13 @@ class Peers:
         sock.bind((host, port))
         sock.listen(backlog)
         sock.setblocking(False)
-        self.listener = sock
-        self.loop.add_reader(sock.fileno(), self.accept)
+        self.listeners.append(sock)
+        self.loop.add_reader(sock.fileno(), self.accept, sock)
 
-    def accept(self):
+    def accept(self, listener):
         while True:
             try:
-                sock, address = self.listener.accept()
+                sock, address = listener.accept()
             except OSError:
                 return
             waiting = sum(not link.ready for link in self.incoming)
@@ -73,9 +73,10 @@ class Peers:
             self.driver.add_link(link, sock)
 
     def stop(self):
-        if self.listener is not None:
-            self.loop.remove_reader(self.listener.fileno())
-            self.listener.close()
+        for listener in self.listeners:
+            self.loop.remove_reader(listener.fileno())
+            listener.close()
+        self.listeners.clear()
         self.close_all("this node stops")
 
     def close_all(self, reason):

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from tests.e2e.cluster import Cluster
 from tests.e2e.server import Node
 
 PACKAGES = {"redis-cli": "redis-tools", "redis-benchmark": "redis-tools", "node": "nodejs",
@@ -67,3 +68,17 @@ def redis_cli():
 @pytest.fixture(scope="module")
 def redis_benchmark():
     return tool("redis-benchmark")
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory):
+    """Three nodes, shared by the tests of one module."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    """The same, emptied."""
+    shared_cluster.flush()
+    return shared_cluster

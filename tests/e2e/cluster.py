@@ -1,0 +1,136 @@
+"""Several real nodes as one cluster, started side by side on free ports.
+
+    with Cluster(folder, nodes=3) as cluster:
+        cluster[0].client().set("a", "1")         a Node each (server.py): client, link, log
+        cluster.kill(1)                           SIGKILL; cluster.start(1) brings it back
+        cluster.freeze(1); cluster.thaw(1)        SIGSTOP and SIGCONT
+        cluster.wait_for("ok")                    until every running node says cluster_state:ok
+
+Nothing watches the nodes, unlike `resp-kv local` (local_cluster.py): what a test does to one of them
+is all that happens to it. Little memory, since several nodes share the machine.
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+import redis
+
+from tests.e2e.server import Node, eventually
+from tests.e2e.two_servers import TIMEOUT_S
+
+SMALL = ("--memtable-bytes", "16mb", "--block-cache-bytes", "16mb", "--compaction-threads", "1",
+         "--reader-threads", "1")
+SECRET = "a secret of the tests"
+
+
+class Cluster:
+    def __init__(self, folder, *options, nodes=3, start=True):
+        self.nodes = []
+        for number in range(nodes):
+            place = folder / f"node{number}"
+            place.mkdir(parents=True)
+            self.nodes.append(self.make_node(place, number, options))
+        seeds = " ".join(node.seed for node in self.nodes)
+        for node in self.nodes:
+            node.options += ("--cluster-seeds", seeds)
+        self.wanted = start
+
+    def make_node(self, place, number, options):
+        node = Node(place, *SMALL, "--cluster-enabled", "yes", "--node-server", f"server-{number}",
+                    "--cluster-secret", SECRET, *options)
+        taken = {other.port for other in self.nodes}
+        while node.port in taken:
+            node = Node(place, *node.options)
+        node.seed = f"127.0.0.1:{node.port + 10_000}"
+        return node
+
+    def __enter__(self):
+        try:
+            if self.wanted:
+                for node in self.nodes:
+                    node.start(wait=False)
+                for node in self.nodes:
+                    node.wait_until_up()
+                self.wait_for("ok")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for node in self.nodes:
+            with contextlib.suppress(OSError):
+                self.thaw_process(node)
+            node.__exit__()
+
+    def __getitem__(self, number):
+        return self.nodes[number]
+
+    def __len__(self):
+        return len(self.nodes)
+
+    # -- one node -----------------------------------------------------------------------------
+
+    def kill(self, number):
+        self.nodes[number].kill()
+
+    def start(self, number, *options):
+        """Back again, and all running nodes agree that it is."""
+        self.nodes[number].start(*options)
+        self.wait_for("ok")
+
+    def freeze(self, number):
+        os.kill(self.nodes[number].process.pid, signal.SIGSTOP)
+
+    def thaw(self, number):
+        self.thaw_process(self.nodes[number])
+
+    def thaw_process(self, node):
+        if node.process is not None and node.process.poll() is None:
+            node.process.send_signal(signal.SIGCONT)
+
+    def running(self):
+        return [node for node in self.nodes if node.process is not None
+                and node.process.poll() is None]
+
+    # -- all ----------------------------------------------------------------------------------
+
+    def wait_for(self, state):
+        """Until every running node says `cluster_state:STATE` and reaches all that run."""
+        for node in self.running():
+            with node.client() as client:
+                eventually(lambda client=client: self.is_settled(client, state))
+
+    def is_settled(self, client, state):
+        try:
+            if client.cluster("INFO")["cluster_state"] != state:
+                return False
+            return self.reached_by(client) >= {node.port for node in self.running()}
+        except redis.RedisError:
+            return False
+
+    def reached_by(self, client):
+        """The ports of the nodes that a node takes for reachable, itself included."""
+        return {int(address.rpartition(":")[2]) for address, node in client.cluster("NODES").items()
+                if not {"fail", "fail?", "noaddr"} & set(node["flags"].split(","))}
+
+    def clients(self, **options):
+        return [node.client(**options) for node in self.running()]
+
+    def flush(self):
+        """Empty, and so at every node."""
+        self.nodes[0].client().flushall()
+
+    @property
+    def logs(self):
+        return "\n".join(f"node {number} at {node.port}:\n{node.log[-4000:]}"
+                         for number, node in enumerate(self.nodes))
+
+
+def until(condition, seconds=TIMEOUT_S):
+    """How long it took until `condition()` held, in seconds."""
+    began = time.monotonic()
+    eventually(condition, seconds)
+    return time.monotonic() - began

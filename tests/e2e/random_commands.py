@@ -33,6 +33,8 @@ STRAY = [b"NX", b"XX", b"GET", b"EX", b"100", b"LEN", b"DB", b"REPLACE", b"", b"
 
 
 class Commands:
+    every_key = KEYS
+
     def __init__(self, seed, without=()):
         self.random = random.Random(seed)
         self.makers = [(MAKER.fullmatch(name)[1].upper(), getattr(self, name))

@@ -22,11 +22,13 @@ RETRY_S = 1.0
 
 
 class Background:
-    """Attach with `driver = ...` before use. `wall_ms` is the clock that judges expiry."""
+    """Attach with `driver = ...` before use. `garbage()` says what a compaction may leave out:
+    records expired at a time, and tombstones, both only below an hlc."""
 
     def __init__(self, loop, engine, clock, node, *, reader_threads, step_threads):
         self.loop, self.engine, self.clock, self.node = loop, engine, clock, node
         self.driver = None
+        self.garbage = self.all_is_seen
         self.readers = ThreadPoolExecutor(reader_threads, "reader")
         self.syncer = ThreadPoolExecutor(1, "sync")
         self.steppers = ThreadPoolExecutor(step_threads, "step")
@@ -86,7 +88,7 @@ class Background:
         if self.step_error is not None and self.loop.time() < self.retry_at:
             return
         while not self.stopping and not self.held and self.steps_running < self.step_threads:
-            step = self.engine.take_step(self.clock.now_ms, self.clock.last + 1)
+            step = self.engine.take_step(*self.garbage())
             if step is None:
                 return
             if step.kind == "compaction":
@@ -95,6 +97,10 @@ class Background:
             self.running_steps.add(step)
             future = self.steppers.submit(step.run)
             future.add_done_callback(partial(self.step_ran, step, self.loop.time()))
+
+    def all_is_seen(self):
+        """(ms, hlc) of a node that is on its own: nobody else can have what a tombstone hides."""
+        return self.clock.now_ms, self.clock.last + 1
 
     def step_ran(self, step, began, done):
         """On the step's thread."""

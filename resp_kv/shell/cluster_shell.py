@@ -51,6 +51,7 @@ class ClusterShell(Events):
         self.membership = self.coordinator = self.replicator = self.view = None
         self.path = os.path.join(server.directory, DOCUMENT_FILE)
         self.ticks = 0
+        server.background.garbage = self.garbage
 
     # -- start and stop -----------------------------------------------------------------------
 
@@ -121,6 +122,14 @@ class ClusterShell(Events):
         if self.ticks % PEERS_EVERY == 0:
             self.peers.tick()
         driver.finish_outside()
+
+    def garbage(self):
+        """(ms, hlc): what a compaction may leave out, see Background. On a cluster a tombstone hides
+        what other replicas have, too, until it is proved that all have the tombstone."""
+        document = self.membership.document if self.membership is not None else None
+        if document is not None and len(document.members) == 1:
+            return self.server.background.all_is_seen()
+        return 0, 0
 
     def addresses(self):
         """Where connections should be."""

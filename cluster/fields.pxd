@@ -17,6 +17,15 @@ cdef inline bint same(Dot one, Dot other) noexcept nogil:
     return one.hlc == other.hlc and one.actor == other.actor
 
 
+cdef inline uint64_t fold(uint64_t folded, uint64_t number) noexcept nogil:
+    """One number more into a digest: the finalizer of splitmix64, so that every bit of either input
+    changes half of the result."""
+    folded = (folded ^ number) + <uint64_t>0x9E3779B97F4A7C15
+    folded = (folded ^ (folded >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+    folded = (folded ^ (folded >> 27)) * <uint64_t>0x94D049BB133111EB
+    return folded ^ (folded >> 31)
+
+
 cdef uint8_t take_byte(Input* source) except? 0
 cdef uint64_t take_u64(Input* source) except? 0
 cdef int take_dot(Input* source, Dot* out) except -1

@@ -43,7 +43,7 @@ from cluster.context cimport context_bytes, join, put_context, take_context, wit
 from cluster.errors import StoreError
 from cluster.fields import Malformed
 from cluster.fields cimport (
-    Dot, Input, below, number_bytes, put_dot, put_number, put_u64, same, take_byte, take_count,
+    Dot, Input, below, fold, number_bytes, put_dot, put_number, put_u64, same, take_byte, take_count,
     take_dot, take_u64)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
@@ -288,14 +288,6 @@ cpdef uint64_t digest(State state) noexcept:
         folded = fold(fold(folded, sibling.deadline_ms), sibling.annotation)
         folded = fold(folded, sibling.tombstone)
     return folded
-
-
-cdef inline uint64_t fold(uint64_t folded, uint64_t number) noexcept nogil:
-    # The finalizer of splitmix64: every bit of either input changes half of the result.
-    folded = (folded ^ number) + <uint64_t>0x9E3779B97F4A7C15
-    folded = (folded ^ (folded >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-    folded = (folded ^ (folded >> 27)) * <uint64_t>0x94D049BB133111EB
-    return folded ^ (folded >> 31)
 
 
 # -- what a client is told ----------------------------------------------------------------------

@@ -12,3 +12,11 @@ cdef class Need:
     cdef readonly bint hint_counts          # level ANY: a hint alone is enough
     cdef bint met(self, uint32_t answered) noexcept
     cdef bint possible(self, uint32_t answered, uint32_t outstanding) noexcept
+
+
+cdef inline int bits(uint32_t number) noexcept nogil:
+    cdef int count = 0
+    while number:
+        number &= number - 1
+        count += 1
+    return count

@@ -13,14 +13,6 @@ slow twin that counts with sets.
 """
 
 
-cdef inline int bits(uint32_t number) noexcept nogil:
-    cdef int count = 0
-    while number:
-        number &= number - 1
-        count += 1
-    return count
-
-
 cdef class Need:
     """`groups`: (mask, count) pairs, one at least. Raises ValueError for what can never be met."""
 

@@ -14,6 +14,7 @@ and EXPIRE annotates the version it saw (versions.annotate). Dots are given at o
 that has seen everything that was read, so later commands of a transaction see the earlier ones.
 """
 
+from cluster.causal import LateContext, observe
 from cluster.errors import NeedsDisk, PairTooLarge, StoreError
 from cluster.slots import stored_key
 from cluster.versions import State, annotate, blind, live, parse_context, put, to_record, winner
@@ -32,17 +33,20 @@ class Seen:
 
 
 class View:
-    """`states`: stored key -> State, as the quorum read gave it; `wanted`: what is still to be read."""
+    """`states`: stored key -> State, as the quorum read gave it; `wanted`: what is still to be read.
+
+    `copies` and `wanted_copies` are the same for what each single replica has (causal.Copy)."""
 
     def __init__(self, clock, actor, *, pair_bytes_max, siblings_max, clock_entries_max=10):
         self.clock, self.actor = clock, actor
         self.pair_bytes_max, self.siblings_max = pair_bytes_max, siblings_max
         self.states, self.wanted = {}, []
+        self.copies, self.wanted_copies = {}, []
         self.begin()
 
     def begin(self):
         """Before each run: what an earlier one wrote is forgotten."""
-        self.written, self.valued = {}, {}
+        self.written, self.valued, self.late = {}, {}, []
 
     def state(self, key):
         """The State of a stored key, own writes included. Raises NeedsDisk until it is read."""
@@ -58,7 +62,7 @@ class View:
     def put_causal(self, key, context, value, tombstone=False, deadline_ms=0):
         """A version that replaces what `context` covers; the new State."""
         state = self.state(key)
-        self.clock.recover(context.hlc_max)
+        observe(self.clock, context)
         written = put(state, context, self.clock.stamp(), self.actor | 1, value, tombstone,
                       deadline_ms, self.siblings_max)
         self.written[key] = written
@@ -70,6 +74,20 @@ class View:
 
     def annotate(self, key, hlc, actor, deadline_ms):
         self.written[key] = annotate(self.state(key), hlc, actor, deadline_ms, self.clock.stamp())
+
+    def copies_of(self, key):
+        """[Copy, ...] of a stored key, in the order of its replicas. Raises NeedsDisk."""
+        copies = self.copies.get(key)
+        if copies is None:
+            if key not in self.wanted_copies:
+                self.wanted_copies.append(key)
+            raise NeedsDisk
+        return copies
+
+    def settle(self, changes):
+        """The writes have ended, as these: contexts of blind ones are known now."""
+        for late in self.late:
+            late.settle(self.written, changes)
 
     def changes(self):
         """What there is to write: see Coordinator.write_changes."""
@@ -169,6 +187,18 @@ class KeyspaceView:
         self.check_size(len(key), len(value))
         parsed = parse_context(context)
         return parsed, self.view.put_causal(self.stored(key), parsed, value, tombstone, deadline_ms)
+
+    def put_blind(self, key, value, *, tombstone=False, deadline_ms=0):
+        """A blind write, whatever was read before; the context of whoever made it."""
+        self.check_size(len(key), len(value))
+        stored = self.stored(key)
+        late = LateContext(stored, self.view.put_blind(stored, value, tombstone, deadline_ms))
+        self.view.late.append(late)
+        return late
+
+    def copies(self, key):
+        """[Copy, ...]: what each replica has, apart from what this command has written."""
+        return self.view.copies_of(self.stored(key))
 
     # -- what is this node's own --------------------------------------------------------------
 

@@ -57,3 +57,12 @@ cdef enum:
 cdef bytes make_frame(char kind, const Header* header, const char* key, Py_ssize_t key_bytes,
                       const char* body, Py_ssize_t body_bytes)
 cdef Py_ssize_t take_frame(const char* text, Py_ssize_t size, Frame* out) except -1
+cdef bytes version_frame(version)
+
+
+cdef inline void zero(Header* header) noexcept:
+    header.request = header.sent_hlc = header.hlc = header.actor = 0
+    header.deadline_ms = header.annotation = 0
+    header.timeout_ms = 0
+    header.level = 0
+    header.flags = header.status = 0

@@ -157,3 +157,34 @@ def split_frame(bytes text):
     h = frame.header
     return (length, chr(frame.kind), dict(h), frame.key[:frame.key_bytes],
             frame.body[:frame.body_bytes])
+
+
+cdef bytes version_frame(version):
+    """A version as a frame that nobody acknowledges: in a bundle, or for a repair."""
+    cdef Header header
+    cdef bytes key, value
+    key, hlc, actor, deadline_ms, annotation, tombstone, value = version
+    zero(&header)
+    header.hlc, header.actor, header.deadline_ms, header.annotation = (
+        hlc, actor, deadline_ms, annotation)
+    header.flags = QUIET | (TOMBSTONE if tombstone else 0)
+    return make_frame(WRITE, &header, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
+                      PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+
+
+def split_versions(bytes body):
+    """The versions of a bundle. Raises BadFrame."""
+    cdef Frame frame
+    cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(body), length
+    changes = []
+    while at < size:
+        length = take_frame(PyBytes_AS_STRING(body) + at, size - at, &frame)
+        if length == 0 or frame.kind != WRITE:
+            raise ValueError("a bundle holds whole versions and nothing else")
+        changes.append((frame.key[:frame.key_bytes], frame.header.hlc, frame.header.actor,
+                        frame.header.deadline_ms, frame.header.annotation,
+                        bool(frame.header.flags & TOMBSTONE), frame.body[:frame.body_bytes]))
+        at += length
+    if not changes:
+        raise ValueError("a bundle holds at least one version")
+    return changes

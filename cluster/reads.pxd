@@ -1,0 +1,12 @@
+from cluster.plan cimport Plan
+from cluster.request cimport Request, Sink
+from cluster.requests cimport Requests
+from cluster.store cimport Row
+from libc.stdint cimport uint32_t
+
+
+cdef class Reads(Requests):
+    cpdef int read(self, bytes key, int level, uint32_t timeout_ms, Sink sink) except -1
+    cdef int read_mine(self, Request request) except -1
+    cdef int take_version(self, Request request, int position, bint found, const Row* row) except -1
+    cdef int repair(self, Request request) except -1

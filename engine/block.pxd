@@ -1,4 +1,4 @@
-from engine.disk cimport File
+from engine.table_file cimport TableFile
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
@@ -8,6 +8,7 @@ cdef enum:
 cdef enum Compression:
     RAW = 0
     ZSTD = 1
+    ZSTD_DICTIONARY = 2
 
 
 cdef class Block:
@@ -23,7 +24,7 @@ cdef class Span:
     cdef Py_ssize_t length
 
 
-cdef Block open_block(object decompressor, bytes stored, File file, uint64_t offset)
-cdef list open_run(object decompressor, const char* stored, File file, uint64_t offset,
+cdef Block open_block(object decompressor, bytes stored, TableFile source, uint64_t offset)
+cdef list open_run(object decompressor, const char* stored, TableFile source, uint64_t offset,
                    list lengths)
 cdef uint32_t checksum(Span span, const char* at, size_t length, uint64_t offset) except? 0

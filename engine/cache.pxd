@@ -1,4 +1,5 @@
 from engine.block cimport Block
+from engine.table_file cimport TableFile
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef struct CacheSlot:         # one cache line
@@ -15,7 +16,9 @@ cdef struct CacheSlot:         # one cache line
 cdef class BlockCache:
     cdef readonly uint64_t budget_bytes, used_bytes, retired_bytes, blocks
     cdef readonly uint64_t hits, misses, evictions
-    cdef object decompressor   # for what the loop thread reads itself
+    cdef bint crowding         # put() evicts nothing until release()
+    cdef object _decompressor  # for what the loop thread reads itself
+    cdef dict _decompressors   # the same for tables with a dictionary, by number
     cdef CacheSlot* _slots     # open addressing, linear probing; also the clock's face
     cdef uint64_t _mask
     cdef uint64_t _hand
@@ -26,6 +29,7 @@ cdef class BlockCache:
     cdef int put(self, uint64_t number, uint64_t offset, Block block, bint is_meta) except -1
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1
     cdef object take_damage(self, uint64_t number, uint64_t offset)
+    cdef object decompressor_for(self, TableFile source)
     cdef int release(self) except -1
     cdef uint64_t _home(self, uint64_t number, uint64_t offset) noexcept
     cdef CacheSlot* _find(self, uint64_t number, uint64_t offset) noexcept

@@ -17,6 +17,9 @@ cached block until the next commit, and no pin is taken for it: what is evicted 
 list that release() drops. The engine calls that where borrowed entries end (commit, installed
 step).
 
+From the install of loads to the next release() nothing is evicted, however small the budget: those who
+waited for these blocks ask in between, and need all of theirs at once. See engine/loads.
+
 Used on the event-loop thread only; there are no locks. peek() alone may be called in any thread that
 holds the GIL, which nothing in here gives away half-way.
 """
@@ -35,6 +38,7 @@ cdef enum:
     BLOCK_OVERHEAD = 256       # slots at 3/8 to 3/4 full, Block object, the owner's header
     TURNS_DATA_MAX = 2
     TURNS_META = 3
+    DECOMPRESSORS_MAX = 32     # 100 KB each
 
 
 cdef CacheSlot* make_slots(uint64_t count) except NULL:
@@ -47,11 +51,13 @@ cdef CacheSlot* make_slots(uint64_t count) except NULL:
 
 
 cdef class BlockCache:
-    """`budget_bytes` bounds the cached blocks; `retired_bytes` comes on top until release()."""
+    """`budget_bytes` bounds the cached blocks; what was retired or crowded in comes on top until
+    release()."""
 
     def __cinit__(self, budget_bytes):
         self.budget_bytes = budget_bytes
-        self.decompressor = zstandard.ZstdDecompressor()
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._decompressors = {}
         self._slots = make_slots(SLOTS_MIN)
         self._mask = SLOTS_MIN - 1
         self._retired = []
@@ -118,7 +124,7 @@ cdef class BlockCache:
         slot.touched = TURNS_META if is_meta else 0
         self.blocks += 1
         self.used_bytes += block.length + BLOCK_OVERHEAD
-        if self.used_bytes > self.budget_bytes:
+        if self.used_bytes > self.budget_bytes and not self.crowding:
             self._shrink(block, self.budget_bytes)
         return 0
 
@@ -171,11 +177,26 @@ cdef class BlockCache:
         return 0
 
     cdef int release(self) except -1:
-        """No Entry borrows any more: the memory of evicted blocks goes back."""
+        """No Entry borrows any more: the memory of evicted blocks goes back, and who waited for
+        loads has asked."""
+        if self.crowding:
+            self.crowding = False
+            self._shrink(None, self.budget_bytes)
         if self.retired_bytes:
             self._retired = []
             self.retired_bytes = 0
         return 0
+
+    cdef object decompressor_for(self, TableFile source):
+        """One that knows the table's dictionary, for the loop thread. Those of the latest tables stay."""
+        if source.dictionary is None:
+            return self._decompressor
+        found = self._decompressors.get(source.number)
+        if found is None:
+            if len(self._decompressors) >= DECOMPRESSORS_MAX:
+                del self._decompressors[next(iter(self._decompressors))]
+            found = self._decompressors[source.number] = source.make_decompressor()
+        return found
 
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1:
         """The next who asks for this block is told the reason instead of sent to the disk again."""

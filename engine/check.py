@@ -9,6 +9,8 @@ It changes nothing. It is plain Python and slow on purpose: it shares no shortcu
 import os
 from itertools import pairwise
 
+import zstandard
+
 from engine.block import read_stored
 from engine.block_reader import read_block
 from engine.disk import Disk
@@ -26,6 +28,7 @@ from engine.table_format import (
     decode_properties,
 )
 
+EMPTY_FRAME = zstandard.ZstdCompressor().compress(b"")
 KINDS = {1: "PUT", 2: "DELETE", 3: "MERGE", 4: "RANGE_DELETE"}
 
 
@@ -162,10 +165,17 @@ class TableReader:
         self.path = path
         self.file = disk.open(path)
         self.bytes = self.file.size
+        self.dictionary = None
         footer = self.file.read(FOOTER_BYTES, max(self.bytes - FOOTER_BYTES, 0))
-        *self.top_place, offset, length = decode_footer(footer, path, self.bytes)
+        *self.top_place, offset, length, version = decode_footer(footer, path, self.bytes)
         self.properties_place = offset, length
-        self.properties = self.decoded(decode_properties, offset, length)
+        self.properties = self.decoded(decode_properties, offset, length, self.bytes)
+        self.dictionary_place = (
+            self.properties.dictionary_offset, self.properties.dictionary_length)
+        if (version > 1) != bool(self.properties.dictionary_length):
+            raise self.damage(offset, "only a table of format 2 has a dictionary")
+        if version > 1:
+            self.dictionary = self.read_dictionary()
         self.properties.number = number_of(os.path.basename(path))
         self.properties.file_bytes = self.bytes
 
@@ -177,11 +187,21 @@ class TableReader:
         except ValueError as error:
             raise self.damage(offset, str(error)) from None
 
+    def read_dictionary(self):
+        dictionary = self.block(*self.dictionary_place)
+        known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_FULLDICT)
+        try:
+            zstandard.ZstdDecompressor(dict_data=known).decompress(EMPTY_FRAME)
+        except zstandard.ZstdError as error:
+            raise self.damage(
+                self.dictionary_place[0], f"it is no Zstandard dictionary: {error}") from None
+        return dictionary
+
     def block(self, offset, length):
         stored = self.file.read(length, offset)
         if len(stored) != length:
             raise self.damage(offset, "the file ends too early")
-        return read_stored(stored, self.path, offset)
+        return read_stored(stored, self.path, offset, self.dictionary)
 
     def damage(self, offset, reason):
         return DamagedFile(self.path, offset, reason)
@@ -219,7 +239,9 @@ class TableReader:
             self.expect_place(meta_offset, at)
             at += meta_length
             found.segments += 1
-        for offset, length in (self.top_place, self.properties_place):
+        found.dictionary_offset, found.dictionary_length = self.dictionary_place
+        places = (self.dictionary_place, self.top_place, self.properties_place)
+        for offset, length in places if self.dictionary else places[1:]:
             self.expect_place(offset, at)
             at += length
         self.expect_place(self.bytes - FOOTER_BYTES, at)
@@ -281,6 +303,9 @@ def dump_file(path, disk=None):
 def dump_table(table):
     for name in (*NUMBERS, "least_key", "greatest_key", "file_bytes"):
         yield f"property {name} {text(getattr(table.properties, name))}"
+    if table.dictionary:
+        offset, length = table.dictionary_place
+        yield f"dictionary at {offset} ({length} bytes)"
     for last_key, meta_offset, meta_length in table.segments():
         yield f"segment meta at {meta_offset} ({meta_length} bytes), last key {text(last_key)}"
         for _, offset, length in table.blocks(meta_offset, meta_length):

@@ -23,6 +23,7 @@ cdef class Compaction:
     cdef public bint aborted               # set it from any thread
     cdef object _disk, _directory, _options, _take_number
     cdef bint _lowest          # nothing lies below the target
+    cdef object _dictionary_bytes
     cdef uint64_t _now_ms, _drop_below_hlc, _cleared_sequence, _table_bytes_max
     cdef MergeCursor _merge
     cdef TableWriter _writer

@@ -59,6 +59,8 @@ cdef class Compaction:
         self._range_deletes = NONE if range_deletes is None else range_deletes
         self._now_ms = now_ms
         self._drop_below_hlc = drop_below_hlc
+        # A merge within level 0 is read and rewritten too soon to earn one.
+        self._dictionary_bytes = options.dictionary_bytes if choice.target else 0
         self._lowest = choice.target > 0 and not any(version.levels[choice.target + 1:])
         self._table_bytes_max = options.table_bytes_max if choice.target else EVERYTHING
         applied = [item.sequence for item in self._range_deletes]
@@ -239,7 +241,8 @@ cdef class Compaction:
         self._end_table()
         self._overlap_bytes = 0
         self._writer = TableWriter(
-            self._disk, self._directory, self._take_number(), self._options, self._lowest)
+            self._disk, self._directory, self._take_number(), self._options, self._lowest,
+            self._dictionary_bytes)
         self._writer.cleared_sequence = self._cleared_sequence
         self._writers.append(self._writer)
         return 0

@@ -1,4 +1,5 @@
 from engine.entry cimport Entry
+from engine.loads cimport Loads
 from libc.stdint cimport uint32_t
 
 
@@ -7,3 +8,4 @@ cdef class Cursor:
     cdef bint valid
     cdef int seek(self, const char* key, uint32_t key_bytes) except -1 nogil
     cdef int advance(self) except -1 nogil
+    cdef int hold(self, Loads loads) except -1

@@ -22,3 +22,7 @@ cdef class Cursor:
     cdef int advance(self) except -1 nogil:
         with gil:
             raise NotImplementedError("advance")
+
+    cdef int hold(self, Loads loads) except -1:
+        """After NEEDS_DISK: what it has of tables stays in memory until those loads were installed."""
+        return 0

@@ -31,7 +31,7 @@ import engine.schedule as schedule
 from engine.checkpoint import write_checkpoint
 from engine.disk import Disk
 from engine.errors import (
-    DirectoryInUse, DiskFull, EngineClosed, EntryTooLarge, Poisoned, WriteRefused, too_large,
+    DirectoryInUse, DiskFull, EngineClosed, EntryTooLarge, NeedsDisk, Poisoned, WriteRefused, too_large,
 )
 from engine.file_names import LOCK
 from engine.options import Options
@@ -156,7 +156,7 @@ cdef class Engine:
         if self.tables.greatest_hlc and (not found or out.hlc <= self.tables.greatest_hlc):
             answer = self.tables.lookup(key, key_bytes, hash, out, found, self.loads)
             if answer == NEEDS_DISK:
-                return NEEDS_DISK
+                return self.hold_passed(key, key_bytes, hash)
             found = answer == FOUND
         if not found or self.range_deletes.covers(out):
             return ABSENT
@@ -176,8 +176,20 @@ cdef class Engine:
                 out[0] = other
         if out.hlc <= self.tables.greatest_hlc:
             if self.tables.lookup(key, key_bytes, hash, out, True, self.loads) == NEEDS_DISK:
-                return NEEDS_DISK
+                return self.hold_passed(key, key_bytes, hash)
         return ABSENT if out.kind == 0 or self.range_deletes.covers(out) else FOUND
+
+    cdef int hold_passed(self, const char* key, uint32_t key_bytes, uint64_t hash) except -1:
+        """NEEDS_DISK, with the blocks in hand that the lookup had before the one it misses: the same
+        way once more, so that those who miss nothing pay nothing. (Without what was found in memory it
+        may go further, which does no harm.)"""
+        cdef Entry e
+        self.loads.holding = True
+        try:
+            self.tables.lookup(key, key_bytes, hash, &e, False, self.loads)
+        finally:
+            self.loads.holding = False
+        return NEEDS_DISK
 
     cdef int put(self, const Entry* e) except -1:
         """Into the pending frame and the memtable; ignored when the memtable has a newer version.
@@ -220,7 +232,7 @@ cdef class Engine:
     cpdef int commit(self) except -1:
         """Writes what is pending, without fsync. DiskFull: it stays pending, and the next commit
         tries again. What lookups have lent until now may go: call it once per turn of the loop."""
-        if self.cache.retired_bytes:
+        if self.cache.retired_bytes or self.cache.crowding:
             self.cache.release()
         if not self.log.dirty():
             return 0
@@ -374,19 +386,22 @@ cdef class Engine:
 
     # Reading.
 
-    def get(self, key):
-        """The Record of the key, or None. Reads the disk if it must. An expired record is returned;
-        the caller knows the time. Like a commit, it ends what lookups have lent."""
+    def get(self, key, *, bint wait=True):
+        """The Record of the key, or None. Reads the disk if it must; without `wait`, for an event loop,
+        it raises NeedsDisk instead: run take_loads(), install it, ask again. An expired record is
+        returned; the caller knows the time. Like a commit, it ends what lookups have lent."""
         cdef Entry e
         cdef bytes name = as_bytes(key)
         cdef int answer
         self.check_open()
         answer = self.lookup(name, len(name), &e)
         while answer == NEEDS_DISK:
+            if not wait:
+                raise NeedsDisk("a block of a table")
             self.load_now()
             answer = self.lookup(name, len(name), &e)
         record = None if answer == ABSENT or e.kind == DELETE else make_record(&e)
-        if self.cache.retired_bytes > RETIRED_BYTES_MAX:
+        if self.cache.retired_bytes > RETIRED_BYTES_MAX or self.cache.crowding:
             self.cache.release()
         return record
 

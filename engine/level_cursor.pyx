@@ -55,6 +55,11 @@ cdef class LevelCursor(Cursor):
                 return 0
             place += 1
 
+    cdef int hold(self, Loads loads) except -1:
+        if self._current is not None:
+            self._current.hold(loads)
+        return 0
+
 
 def greatest_key(table):
     return table.properties.greatest_key

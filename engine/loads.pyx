@@ -8,12 +8,16 @@ NEEDS_DISK. All that was wanted in one turn of the loop is one Loads:
     loads.run()                               on a thread: read, check, decompress
     loads.install(cache)                      on the loop; then every lookup is asked again
 
+A lookup that is asked again begins again: it needs the metas and blocks that it has passed already. A
+cache that is small for them may have given them away meanwhile, the first for the second and the second
+for the first, for ever. So who misses a block also holds those that it had (hold), install() puts them
+all back, and the cache evicts nothing until they were asked for: each round takes a lookup further by
+a block at least.
+
 run() reads neighbouring blocks with one pread and decompresses all of a run in one call, so that
 the GIL is taken a few times per run and not per block. It raises nothing: a block that cannot be
 had keeps its reason, and the next lookup that needs this block raises DamagedFile with it.
 """
-
-import zstandard
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from engine.block cimport open_block, open_run
@@ -27,34 +31,34 @@ cdef enum:
     READ_NOW_BYTES_MAX = 1 << 18   # a larger block would hold up the loop
 
 
-cdef bint open_meta_block(Block block, File file, uint64_t file_bytes) except -1:
+cdef bint open_meta_block(Block block, TableFile source) except -1:
     """Checks the structure of a segment meta, once; DamagedFile."""
-    cdef const char* reason = check_meta(block.at, block.length, file_bytes)
+    cdef const char* reason = check_meta(block.at, block.length, source.bytes)
     if reason != NULL:
-        raise DamagedFile(file.path, block.offset, reason.decode())
+        raise DamagedFile(source.path, block.offset, reason.decode())
     block.is_meta = 1
     return True
 
 
-cdef Block read_now(object decompressor, File file, uint64_t file_bytes, uint64_t offset,
-                    uint32_t length, bint is_meta):
+cdef Block read_now(object decompressor, TableFile source, uint64_t offset, uint32_t length,
+                    bint is_meta):
     """The block if the page cache holds it, else None. DamagedFile."""
     cdef bytes stored
     cdef Block block
     if length > READ_NOW_BYTES_MAX:
         return None
     stored = PyBytes_FromStringAndSize(NULL, length)
-    if file.read_nowait(PyBytes_AS_STRING(stored), length, offset) != <int64_t>length:
+    if source.file.read_nowait(PyBytes_AS_STRING(stored), length, offset) != <int64_t>length:
         return None
-    block = open_block(decompressor, stored, file, offset)
+    block = open_block(decompressor, stored, source, offset)
     if is_meta:
-        open_meta_block(block, file, file_bytes)
+        open_meta_block(block, source)
     return block
 
 
 cdef class Load:
     def __lt__(self, Load other):
-        return (self.number, self.offset) < (other.number, other.offset)
+        return (self.source.number, self.offset) < (other.source.number, other.offset)
 
 
 cdef class Loads:
@@ -62,30 +66,37 @@ cdef class Loads:
 
     def __cinit__(self):
         self._wanted = {}
+        self._held = {}
 
     def __len__(self):
         return len(self._wanted)
 
-    cdef int want(self, File file, uint64_t number, uint64_t file_bytes, uint64_t offset,
-                  uint32_t length, bint is_meta) except -1:
+    cdef int want(self, TableFile source, uint64_t offset, uint32_t length,
+                  bint is_meta) except -1:
         cdef Load load
-        key = (number, offset)
+        key = (source.number, offset)
         if key in self._wanted:
             return 0
         load = Load.__new__(Load)
-        load.file = file
-        load.number = number
-        load.file_bytes = file_bytes
+        load.source = source
         load.offset = offset
         load.length = length
         load.is_meta = is_meta
         self._wanted[key] = load
         return 0
 
+    cdef int hold(self, uint64_t number, Block block) except -1:
+        """Keeps a block in memory for someone who wants another one."""
+        self._held[number, block.offset] = block
+        return 0
+
     def run(self):
         """Reads everything. Call it once, in any thread."""
-        decompressor = zstandard.ZstdDecompressor()
+        cdef TableFile source = None
         for run in _runs(sorted(self._wanted.values())):
+            if source is not (<Load>run[0]).source:
+                source = (<Load>run[0]).source
+                decompressor = source.make_decompressor()
             try:
                 _read_run(decompressor, run)
             except (OSError, MemoryError) as error:
@@ -97,18 +108,22 @@ cdef class Loads:
 
     cdef int install_into(self, BlockCache cache) except -1:
         cdef Load load
+        cdef Block block
+        cache.crowding = True
+        for (number, offset), block in self._held.items():
+            cache.put(number, offset, block, block.is_meta)
         for load in self._wanted.values():
             if load.block is not None:
-                cache.put(load.number, load.offset, load.block, load.is_meta)
+                cache.put(load.source.number, load.offset, load.block, load.is_meta)
             elif load.damage is not None:
-                cache.mark_damaged(load.number, load.offset, load.damage)
+                cache.mark_damaged(load.source.number, load.offset, load.damage)
         return 0
 
     def damages(self):
         """What could not be read, as (path, offset, reason)."""
         cdef Load load
         return [
-            (load.file.path, load.offset, load.damage)
+            (load.source.path, load.offset, load.damage)
             for load in self._wanted.values()
             if load.damage is not None
         ]
@@ -121,7 +136,7 @@ def _runs(list loads):
     cdef uint64_t run_bytes = 0
     for load in loads:
         if run and (
-            load.number != before.number
+            load.source.number != before.source.number
             or load.offset != before.offset + before.length
             or run_bytes + load.length > RUN_BYTES_MAX
         ):
@@ -144,7 +159,7 @@ cdef int _fail(list run, str reason) except -1:
 
 cdef int _read_run(object decompressor, list run) except -1:
     cdef Load load = run[0]
-    cdef File file = load.file
+    cdef TableFile source = load.source
     cdef uint64_t offset = load.offset
     cdef size_t size = 0
     cdef int64_t got
@@ -156,24 +171,24 @@ cdef int _read_run(object decompressor, list run) except -1:
     stored = PyBytes_FromStringAndSize(NULL, size)
     at = PyBytes_AS_STRING(stored)
     with nogil:
-        got = file.read_into(at, size, offset)
+        got = source.file.read_into(at, size, offset)
     if got != <int64_t>size:
         _fail(run, f"the file ends {size - got} bytes too early")
         return 0
     if len(run) == 1:
         try:
-            found = [open_block(decompressor, stored, file, offset)]
+            found = [open_block(decompressor, stored, source, offset)]
         except DamagedFile as damage:
             found = [damage]
     else:
-        found = open_run(decompressor, at, file, offset, [(<Load>x).length for x in run])
+        found = open_run(decompressor, at, source, offset, [(<Load>x).length for x in run])
     for load, block in zip(run, found):
         try:
             if isinstance(block, DamagedFile):
                 raise block
             load.block = _own(block)
             if load.is_meta:
-                open_meta_block(load.block, file, load.file_bytes)
+                open_meta_block(load.block, source)
         except DamagedFile as damage:
             load.block = None
             load.damage = damage.reason

@@ -14,6 +14,7 @@ asked.
 """
 
 from engine.entry cimport Entry, Kind, Lookup, newer
+from engine.loads cimport Loads
 from engine.varint cimport prefix64
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -172,6 +173,12 @@ cdef class MergeCursor(Cursor):
             self._lanes[i] = self._lanes[child]
             i = child
         self._lanes[i] = moved
+
+    cdef int hold(self, Loads loads) except -1:
+        cdef Cursor cursor
+        for cursor in self._cursors:
+            cursor.hold(loads)
+        return 0
 
     # For Python: tools and tests.
 

@@ -31,6 +31,10 @@ class Options:
     """Data blocks that share one segment meta (bloom filter and index)."""
     compression_level: int = 1
     """Zstandard level of data blocks; 0 stores them raw."""
+    dictionary_bytes: int = 0
+    """Greatest length of the Zstandard dictionary that a compaction trains for each of its tables, and
+    keeps where it saves more than its own length: pays for small values alike, see
+    docs/decisions/0007. 0: none; at least 256 are used. With compression_level=0 there is none either."""
     bloom_bits_per_key: int = 10
     """About 1 % of the missing keys touch a data block of a table; 0 writes no filter."""
     bloom_bits_per_key_above: int = 16
@@ -75,6 +79,7 @@ class Options:
             "block_bytes": 64,
             "blocks_per_segment": 1,
             "compression_level": 0,
+            "dictionary_bytes": 0,
             "bloom_bits_per_key": 0,
             "bloom_bits_per_key_above": 0,
             "table_bytes_max": 4 * KIB,
@@ -93,6 +98,7 @@ class Options:
             "block_bytes": 16 * MIB,
             "blocks_per_segment": 1024,
             "compression_level": 22,
+            "dictionary_bytes": 1 * MIB,
             "bloom_bits_per_key": 64,
             "bloom_bits_per_key_above": 64,
             "level_count": 64,

@@ -39,6 +39,7 @@ def page_records(Engine engine, bytes start, bytes end, Py_ssize_t limit, int of
     cdef Py_ssize_t looked_at = 0
     cdef list found = []
     if cursor.seek(start, len(start)) == NEEDS_DISK:
+        cursor.hold(engine.loads)
         raise NeedsDisk("a page of records")
     while cursor.valid and below(e, bound, bound_bytes):
         if len(found) >= limit or looked_at >= PAGE_ENTRIES_MAX:
@@ -49,6 +50,7 @@ def page_records(Engine engine, bytes start, bytes end, Py_ssize_t limit, int of
         if cursor.advance() == NEEDS_DISK:
             if found:
                 return found, found[len(found) - 1].key + b"\0"
+            cursor.hold(engine.loads)
             raise NeedsDisk("a page of records")
     return found, None
 
@@ -64,6 +66,7 @@ def page_names(Engine engine, bytes start, bytes end, Py_ssize_t limit, int offs
     cdef bytes group = b""
     cdef list found = []
     if cursor.seek(start, len(start)) == NEEDS_DISK:
+        cursor.hold(engine.loads)
         raise NeedsDisk("a page of keys")
     while cursor.valid and below(e, bound, bound_bytes):
         if (len(group) != whole or e.key_bytes < whole
@@ -79,5 +82,6 @@ def page_names(Engine engine, bytes start, bytes end, Py_ssize_t limit, int offs
         if cursor.advance() == NEEDS_DISK:
             if complete:
                 return found[:complete], group
+            cursor.hold(engine.loads)
             raise NeedsDisk("a page of keys")
     return found, None

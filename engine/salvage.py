@@ -12,7 +12,8 @@ versions the newest wins in the target as it did in the source, in whatever orde
     table      By its index, where that is whole: an unreadable block costs only its own keys. Where the
                index is not, blocks are looked for from the front: they leave no gap, and each ends with
                its own length and a checksum that knows its offset. Behind an unreadable place the next
-               block is found by the first bytes of its Zstandard frame or by its trailer.
+               block is found by the first bytes of its Zstandard frame or by its trailer. A dictionary is
+               known by its own first bytes; where it is lost, so is every block that was made with it.
     log        Frame by frame; behind an unreadable place the next one is found by its checksum. The frames
                number their records, so it is known how many were in between.
 
@@ -41,8 +42,10 @@ from engine.table_format import FOOTER_BYTES
 
 TRAILER = struct.Struct("<IBI")            # of a stored block, see engine/block
 BLOCK_BYTES_MAX = 1 << 27
+COMPRESSED = (1, 2)
 RAW_BYTES_MAX = 1 << 22                    # of an uncompressed block that is looked for without index
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
+DICTIONARY = b"\x37\xa4\x30\xec"
 SEGMENT_HEADER_BYTES = 32
 FRAME = struct.Struct("<IIQQ")             # of a log frame, see engine/log_format
 LOG_MAGIC = b"RESPKVLG"
@@ -281,24 +284,30 @@ class Salvager:
     def scan_blocks(self, path, content, at, end, after, last_key):
         """Takes all data blocks that can be found in content[at:end]. The blocks after which nothing
         more can come are told by their content."""
-        bad = None
+        dictionary = dictionary_in(content)
+        bad, why = None, "no readable block"
         while at < end:
-            length = block_length(content, at, end, path)
+            length = block_length(content, at, end)
             if length is None:
                 bad = at if bad is None else bad
                 at = next_block(content, at + 1, end)
                 continue
-            raw = read_stored(content[at : at + length], path, at)
+            try:
+                raw = read_stored(content[at : at + length], path, at, dictionary)
+            except DamagedFile as error:
+                bad, why = at if bad is None else bad, error.reason
+                at += length
+                continue
             entries, greatest = entries_of(raw, len(content))
             if bad is not None:
                 until = entries[0][0] if entries else greatest
-                self.result.lose(path, bad, at - bad, "no readable block", after, until)
-                bad = None
+                self.result.lose(path, bad, at - bad, why, after, until)
+                bad, why = None, "no readable block"
             self.take(entries)
             after = greatest or after
             at += length
         if bad is not None:
-            self.result.lose(path, bad, end - bad, "no readable block", after, last_key)
+            self.result.lose(path, bad, end - bad, why, after, last_key)
 
     def take(self, entries):
         for entry in entries:
@@ -368,7 +377,18 @@ def frame_at(content, at, expected):
         return None
 
 
-def block_length(content, at, end, path):
+def dictionary_in(content):
+    """The dictionary of a table, wherever it lies; None when there is none, or no whole one."""
+    at = content.find(DICTIONARY)
+    while at >= 0:
+        length = block_length(content, at, len(content))
+        if length is not None:
+            return content[at : at + length - TRAILER.size]
+        at = content.find(DICTIONARY, at + 1)
+    return None
+
+
+def block_length(content, at, end):
     """How long the whole stored block there is, None when there is none."""
     if content[at : at + 4] == ZSTANDARD:
         try:
@@ -377,12 +397,12 @@ def block_length(content, at, end, path):
             return None
         if not 0 < raw_bytes <= BLOCK_BYTES_MAX:
             return None
-        mark, place = struct.pack("<IB", raw_bytes, 1), at
+        mark, place = struct.pack("<I", raw_bytes), at
         while True:
             place = content.find(mark, place, min(end - 4, at + raw_bytes + TRAILER.size))
             if place < 0:
                 break
-            if is_whole(content, at, place + TRAILER.size):
+            if content[place + 4] in COMPRESSED and is_whole(content, at, place + TRAILER.size):
                 return place + TRAILER.size - at
             place += 1
     for length in range(TRAILER.size + 1, min(end - at, RAW_BYTES_MAX) + 1):

@@ -1,9 +1,9 @@
 from engine.block cimport Block
 from engine.cache cimport BlockCache, CacheSlot
-from engine.disk cimport File
 from engine.entry cimport Entry
 from engine.loads cimport Loads
 from engine.segment_meta cimport IndexView
+from engine.table_file cimport TableFile
 from libc.stdint cimport uint32_t, uint64_t
 
 
@@ -13,7 +13,7 @@ cdef class Table:
     cdef readonly uint64_t greatest_hlc, greatest_actor, least_hlc, least_actor
     cdef readonly uint64_t file_bytes
     cdef readonly str path
-    cdef File file
+    cdef TableFile source                     # None once it was closed
     cdef readonly BlockCache cache
     cdef Block _top_block
     cdef IndexView top                        # of the segments
@@ -28,7 +28,7 @@ cdef class Table:
     cdef Block fetch(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads)
     cdef CacheSlot* _touch(self, uint64_t offset, bint is_meta) except? NULL
     cdef Block _miss(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads)
-    cdef Block read(self, File file, object decompressor, uint64_t offset, uint32_t length,
+    cdef Block read(self, TableFile source, object decompressor, uint64_t offset, uint32_t length,
                     bint is_meta)
     cdef bint may_span(self, const char* key, uint32_t key_bytes) noexcept nogil
     # classmethod open(disk, directory, number, cache) -> Table

@@ -1,7 +1,7 @@
 """An open table: answers point reads from the block cache and makes cursors.
 
-Open per table are a file descriptor, the index of its segments (some twelve KB for 64 MB) and its
-properties. Everything else comes through the cache:
+Open per table are a file descriptor, the index of its segments (some twelve KB for 64 MB), its
+properties and its dictionary, where it has one. Everything else comes through the cache:
 
     key range?  ->  top index -> segment meta: bloom filter, index -> data block -> entry
 
@@ -17,6 +17,7 @@ from engine.block cimport open_block
 from engine.block_reader cimport DAMAGED, THERE, BlockView, find_in_block, open_view
 from engine.bloom cimport bloom_may_hold
 from engine.cache cimport CacheSlot
+from engine.disk cimport File
 from engine.entry cimport Entry, Lookup
 from engine.loads cimport open_meta_block, read_now
 from engine.murmur cimport key_hash
@@ -92,8 +93,17 @@ cdef class Table:
                    const char** at, uint32_t* size) except -1:
         """The bytes of a block, as fetch() finds them, or False. They stay until
         cache.release()."""
-        cdef CacheSlot* slot = self._touch(offset, is_meta)
+        cdef CacheSlot* slot
         cdef Block block
+        if loads is not None and loads.holding:
+            block = self.cache.peek(self.number, offset, is_meta)
+            if block is None:
+                return False
+            loads.hold(self.number, block)
+            at[0] = block.at
+            size[0] = block.length
+            return True
+        slot = self._touch(offset, is_meta)
         if slot != NULL:
             at[0] = slot.at
             size[0] = slot.length
@@ -121,22 +131,22 @@ cdef class Table:
 
     cdef Block _miss(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads):
         cdef Block block
-        if self.file is None:
+        if self.source is None:
             raise ValueError(f"{self.path} was closed")
         reason = self.cache.take_damage(self.number, offset)
         if reason is not None:
             raise DamagedFile(self.path, offset, reason)
-        block = read_now(self.cache.decompressor, self.file, self.file_bytes, offset, length,
-                         is_meta)
+        decompressor = self.cache.decompressor_for(self.source)
+        block = read_now(decompressor, self.source, offset, length, is_meta)
         if block is None:
             if loads is not None:
-                loads.want(self.file, self.number, self.file_bytes, offset, length, is_meta)
+                loads.want(self.source, offset, length, is_meta)
                 return None
-            block = self.read(self.file, self.cache.decompressor, offset, length, is_meta)
+            block = self.read(self.source, decompressor, offset, length, is_meta)
         self.cache.put(self.number, offset, block, is_meta)
         return block
 
-    cdef Block read(self, File file, object decompressor, uint64_t offset, uint32_t length,
+    cdef Block read(self, TableFile source, object decompressor, uint64_t offset, uint32_t length,
                     bint is_meta):
         """A block from the disk, past the cache; for any thread with a decompressor of its own."""
         cdef bytes stored = PyBytes_FromStringAndSize(NULL, length)
@@ -144,12 +154,12 @@ cdef class Table:
         cdef int64_t got
         cdef Block block
         with nogil:
-            got = file.read_into(at, length, offset)
+            got = source.file.read_into(at, length, offset)
         if got != <int64_t>length:
             raise DamagedFile(self.path, offset, f"the file ends {length - got} bytes too early")
-        block = open_block(decompressor, stored, file, offset)
+        block = open_block(decompressor, stored, source, offset)
         if is_meta:
-            open_meta_block(block, file, self.file_bytes)
+            open_meta_block(block, source)
         return block
 
     def cursor(self, Loads loads=None, readahead_bytes=262144, cached=False):
@@ -199,28 +209,33 @@ cdef class Table:
     def close(self):
         """No more lookups. The descriptor is closed when no load and no cursor needs it any
         more."""
-        self.file = None
+        self.source = None
 
 
 cdef Table open_table(Table table, File file, number, BlockCache cache):
     cdef const char* reason
-    cdef Block block
-    table.file = file
+    cdef TableFile source = TableFile(file, number)
+    cdef object decompressor = cache.decompressor_for(source)
+    table.source = source
     table.number = number
     table.path = file.path
     table.cache = cache
-    table.file_bytes = file.size
-    footer = file.read(FOOTER_BYTES, max(table.file_bytes, FOOTER_BYTES) - FOOTER_BYTES)
-    top_offset, top_length, offset, length = decode_footer(footer, file.path, table.file_bytes)
-    block = table.read(file, cache.decompressor, offset, length, False)
+    table.file_bytes = source.bytes
+    footer = file.read(FOOTER_BYTES, max(source.bytes, FOOTER_BYTES) - FOOTER_BYTES)
+    top_offset, top_length, offset, length, _ = decode_footer(footer, file.path, source.bytes)
+    block = table.read(source, decompressor, offset, length, False)
     try:
-        properties = decode_properties(bytes(block))
+        properties = decode_properties(bytes(block), source.bytes)
     except ValueError as error:
         raise DamagedFile(file.path, offset, str(error)) from None
     properties.number = number
-    properties.file_bytes = table.file_bytes
-    table._top_block = table.read(file, cache.decompressor, top_offset, top_length, False)
-    reason = check_index(table._top_block.at, table._top_block.length, table.file_bytes)
+    properties.file_bytes = source.bytes
+    if properties.dictionary_length:
+        block = table.read(source, decompressor, properties.dictionary_offset,
+                           properties.dictionary_length, False)
+        source.use_dictionary(bytes(block), properties.dictionary_offset)
+    table._top_block = table.read(source, decompressor, top_offset, top_length, False)
+    reason = check_index(table._top_block.at, table._top_block.length, source.bytes)
     if reason != NULL:
         raise DamagedFile(file.path, top_offset, reason.decode())
     open_index(table._top_block.at, &table.top)

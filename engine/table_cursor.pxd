@@ -2,10 +2,10 @@ from engine.block cimport Block
 from engine.block_reader cimport BlockPlace
 from engine.buffer cimport Buffer
 from engine.cursor cimport Cursor
-from engine.disk cimport File
 from engine.loads cimport Loads
 from engine.segment_meta cimport MetaView
 from engine.table cimport Table
+from engine.table_file cimport TableFile
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef struct Piece:
@@ -16,7 +16,7 @@ cdef struct Piece:
 
 cdef class TableCursor(Cursor):
     cdef Table table
-    cdef File file
+    cdef TableFile source
     cdef Loads loads
     cdef object decompressor
     cdef uint64_t readahead_bytes

@@ -9,8 +9,6 @@ Place in the table = segment (its meta is open), run (blocks of that segment tha
 entry. Moving on tries the innermost first.
 """
 
-import zstandard
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from engine.block cimport Block, open_run
 from engine.block_reader cimport (
@@ -29,15 +27,15 @@ cdef class TableCursor(Cursor):
     """Made by Table.cursor()."""
 
     def __init__(self, Table table, Loads loads, readahead_bytes, cached=False):
-        if table.file is None:
+        if table.source is None:
             raise ValueError(f"{table.path} was closed")
         self.table = table
-        self.file = table.file
+        self.source = table.source
         self.loads = loads
         self.readahead_bytes = readahead_bytes
         self.cached = cached
         if loads is None:
-            self.decompressor = zstandard.ZstdDecompressor()
+            self.decompressor = self.source.make_decompressor()
 
     def __dealloc__(self):
         discard(&self.pieces)
@@ -130,7 +128,7 @@ cdef class TableCursor(Cursor):
             if self.cached:
                 block = self.table.cache.peek(self.table.number, offset, True)
             if block is None:
-                block = self.table.read(self.file, self.decompressor, offset, length, True)
+                block = self.table.read(self.source, self.decompressor, offset, length, True)
         self.run_count = 0
         self.meta_block = block
         if block is None:
@@ -180,7 +178,7 @@ cdef class TableCursor(Cursor):
         return 0
 
     cdef int _read_run(self, uint32_t first) except -1:
-        cdef File file = self.file
+        cdef TableFile source = self.source
         cdef uint64_t offset = load64(self.meta.index.offsets + <size_t>first * 8), size = 0
         cdef uint32_t i, length
         cdef list lengths = [], found
@@ -202,11 +200,11 @@ cdef class TableCursor(Cursor):
         stored = PyBytes_FromStringAndSize(NULL, size)
         at = PyBytes_AS_STRING(stored)
         with nogil:
-            got = file.read_into(at, size, offset)
+            got = source.file.read_into(at, size, offset)
         if got != <int64_t>size:
             raise DamagedFile(self.table.path, offset,
                               f"the file ends {size - got} bytes too early")
-        found = open_run(self.decompressor, at, file, offset, lengths)
+        found = open_run(self.decompressor, at, source, offset, lengths)
         self.held = (stored, found)
         for block in found:
             if not isinstance(block, Block):
@@ -232,11 +230,17 @@ cdef class TableCursor(Cursor):
                 size += length
                 if i > first and size > self.readahead_bytes:
                     break
-                self.loads.want(self.file, self.table.number, self.table.file_bytes,
-                                offset, length, False)
+                self.loads.want(self.source, offset, length, False)
             return Lookup.NEEDS_DISK
         self.held = block
         self._add_piece(block)
+        return 0
+
+    cdef int hold(self, Loads loads) except -1:
+        if self.meta_block is not None:
+            loads.hold(self.table.number, self.meta_block)
+        if self.run_count and isinstance(self.held, Block):
+            loads.hold(self.table.number, self.held)
         return 0
 
     # For Python: tools and tests.

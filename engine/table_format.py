@@ -1,16 +1,19 @@
 """The table file as a whole: what stands where, and the properties and footer at its end.
 
-    table      := segment* top properties footer
+    table      := segment* [dictionary] top properties footer
     segment    := data block*  meta            see engine/block_writer, engine/segment_meta
+    dictionary := of Zstandard, see docs/decisions/0007: what the data blocks were compressed with
     top        := an index of the segments: last key -> the segment's meta
     properties := count:u16 number:u64 * count  least_key_bytes:u32 least_key
                   greatest_key_bytes:u32 greatest_key
     footer     := top_offset:u64 top_length:u32 properties_offset:u64 properties_length:u32
                   format_version:u32 crc:u32 magic:u8[8]
 
-Blocks, metas, top and properties are stored blocks (engine/block). The footer's crc is the CRC32C
+Blocks, metas, dictionary, top and properties are stored blocks (engine/block). The footer's crc is the CRC32C
 of the 28 bytes before it. The properties' numbers are the fields of TableProperties in order: a
-later version may append some, and a reader skips those that it does not know.
+later version may append some, and a reader skips those that it does not know. A table with a dictionary
+is of format 2 and has two numbers more, which say where it is; any other is of format 1, so that an older
+program can read it.
 
 A table without entries is not written, so every table has a least and a greatest key.
 """
@@ -22,9 +25,10 @@ import google_crc32c
 
 from engine.errors import DamagedFile, UnknownFormat
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAGIC = b"respkvT\n"
 FOOTER = struct.Struct("<QIQI I")
+DICTIONARY_BYTES_MAX = 1 << 21           # as stored
 FOOTER_BYTES = FOOTER.size + 4 + len(MAGIC)
 
 
@@ -51,6 +55,9 @@ class TableProperties:
     """Every range delete whose sequence is at most this has been applied to the entries."""
     least_key: bytes = b""
     greatest_key: bytes = b""
+    dictionary_offset: int = 0
+    dictionary_length: int = 0
+    """0 when there is none."""
     # Not stored, but known to whoever wrote or opened the file.
     number: int = 0
     file_bytes: int = 0
@@ -69,15 +76,17 @@ class TableProperties:
         return self.entries == self.tombstones + self.expiring
 
 
+DICTIONARY_PLACE = ("dictionary_offset", "dictionary_length")
 NUMBERS = tuple(
     field.name
     for field in fields(TableProperties)
-    if field.name not in ("least_key", "greatest_key", "number", "file_bytes")
+    if field.name not in ("least_key", "greatest_key", *DICTIONARY_PLACE, "number", "file_bytes")
 )
 
 
 def encode_properties(properties):
-    numbers = [getattr(properties, name) for name in NUMBERS]
+    names = NUMBERS + (DICTIONARY_PLACE if properties.dictionary_length else ())
+    numbers = [getattr(properties, name) for name in names]
     least, greatest = properties.least_key, properties.greatest_key
     return b"".join((
         struct.pack(f"<H{len(numbers)}Q", len(numbers), *numbers),
@@ -86,7 +95,7 @@ def encode_properties(properties):
     ))
 
 
-def decode_properties(raw):
+def decode_properties(raw, file_bytes):
     """ValueError says what is wrong."""
     try:
         (count,) = struct.unpack_from("<H", raw)
@@ -101,20 +110,24 @@ def decode_properties(raw):
         raise ValueError("the properties end too early") from None
     if at != len(raw) or count < len(NUMBERS) or keys[0] > keys[1]:
         raise ValueError("the properties are inconsistent")
-    return TableProperties(
-        **dict(zip(NUMBERS, numbers, strict=False)), least_key=keys[0], greatest_key=keys[1]
+    properties = TableProperties(
+        **dict(zip(NUMBERS + DICTIONARY_PLACE, numbers, strict=False)),
+        least_key=keys[0], greatest_key=keys[1],
     )
+    end = properties.dictionary_offset + properties.dictionary_length
+    if end > file_bytes or properties.dictionary_length > DICTIONARY_BYTES_MAX:
+        raise ValueError("the properties have a dictionary outside the file")
+    return properties
 
 
-def encode_footer(top_offset, top_length, properties_offset, properties_length):
-    head = FOOTER.pack(
-        top_offset, top_length, properties_offset, properties_length, FORMAT_VERSION
-    )
+def encode_footer(top_offset, top_length, properties_offset, properties_length, version):
+    head = FOOTER.pack(top_offset, top_length, properties_offset, properties_length, version)
     return head + struct.pack("<I", google_crc32c.value(head)) + MAGIC
 
 
 def decode_footer(raw, path, file_bytes):
-    """(top_offset, top_length, properties_offset, properties_length), all within the file."""
+    """(top_offset, top_length, properties_offset, properties_length, format version), all within the
+    file."""
     at = file_bytes - FOOTER_BYTES
     if len(raw) != FOOTER_BYTES or not raw.endswith(MAGIC):
         raise DamagedFile(path, max(at, 0), "it does not end like a table")
@@ -129,4 +142,4 @@ def decode_footer(raw, path, file_bytes):
     for offset, length in (places[:2], places[2:]):
         if offset > at or length > at - offset:
             raise DamagedFile(path, at, "the footer points outside the file")
-    return tuple(places)
+    return *places, version

@@ -13,7 +13,7 @@ cdef class TableWriter:
     cdef readonly uint64_t raw_bytes          # keys and values added so far
     cdef public uint64_t cleared_sequence     # goes into the properties
     cdef readonly str path
-    cdef object _disk, _compressor
+    cdef object _disk, _compressor, _dictionary
     cdef File _file
     cdef BlockWriter _blocks                  # raw blocks of the segment under construction
     cdef Buffer _cuts                         # (start:u64, length:u64) of each of them
@@ -22,7 +22,8 @@ cdef class TableWriter:
     cdef Buffer _first_key
     cdef IndexDraft _index, _top
     cdef Span _span
-    cdef uint32_t _block_bytes, _blocks_per_segment, _bits_per_key
+    cdef uint32_t _block_bytes, _blocks_per_segment, _bits_per_key, _dictionary_bytes
+    cdef int _level
     cdef uint64_t _entries, _tombstones, _expiring, _blocks_written, _segments
     cdef uint64_t _least_hlc, _least_actor, _greatest_hlc, _greatest_actor, _greatest_annotation
     cdef uint64_t _least_deadline, _greatest_deadline
@@ -33,6 +34,8 @@ cdef class TableWriter:
     cdef int _cut_block(self) except -1 nogil
     cdef int _end_segment(self) except -1
     cdef list _compress(self, uint32_t count)
+    cdef uint64_t _stored_bytes(self, list pieces) except? 0
+    cdef list _train(self, uint32_t count, list plain)
     cdef int _build_meta(self, Buffer* out) except -1
     cdef tuple _store(self, const char* at, size_t size, object compressed)
     cdef int _flush(self) except -1

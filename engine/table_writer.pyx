@@ -6,6 +6,9 @@ one Zstandard call compresses all its blocks, the checksums are added, and one w
 the file. So memory stays at a few megabytes, whatever the table's size, and a flush in a thread
 leaves the loop alone for all but a few of every hundred microseconds.
 
+A dictionary is trained on the first segment, which is compressed with and without it: it stays, and is
+stored behind the last meta, if it saves more than its own length there. So a table never gets larger by it.
+
 finish() comes back with the file on the disk (fsync). The folder is not synced here: whoever names
 the table in the manifest does that once for all new tables.
 """
@@ -33,6 +36,14 @@ from engine.table_format import TableProperties, encode_footer, encode_propertie
 
 cdef enum:
     ENTRY_BYTES_MAX = 1 << 26
+    DICTIONARY_BYTES_MIN = 256     # Zstandard makes no shorter ones
+    SAMPLE_BYTES = 512             # about what two neighbouring blocks have in common; whole blocks as
+                                   # samples are too few to learn from
+
+
+cdef inline bint pays(size_t raw_bytes, size_t compressed_bytes) noexcept:
+    """A saving below a sixteenth is not worth the decompression at every read."""
+    return compressed_bytes < raw_bytes - raw_bytes // 16
 
 
 cdef class TableWriter:
@@ -41,17 +52,21 @@ cdef class TableWriter:
 
     Raises OSError (its file stays behind until abandon()). A key that is not greater than the one
     before, or an entry of more than 64 MiB, is a mistake of the caller: ValueError. `lowest` says
-    that no level below the table's holds anything: see Options.bloom_bits_per_key_above.
+    that no level below the table's holds anything: see Options.bloom_bits_per_key_above. With
+    `dictionary_bytes` the table may get a dictionary of that length, see Options.dictionary_bytes.
     """
 
-    def __init__(self, disk, directory, number, options, lowest=True):
+    def __init__(self, disk, directory, number, options, lowest=True, dictionary_bytes=0):
         self.number = number
         self.path = os.path.join(directory, table_name(number))
         self._disk = disk
         self._file = disk.create(self.path)
         self._compressor = None
-        if options.compression_level:
-            self._compressor = zstandard.ZstdCompressor(level=options.compression_level)
+        self._level = options.compression_level
+        if self._level:
+            self._compressor = zstandard.ZstdCompressor(level=self._level)
+            if dictionary_bytes:
+                self._dictionary_bytes = max(dictionary_bytes, DICTIONARY_BYTES_MIN)
         self._blocks = BlockWriter()
         self._span = Span()
         self._block_bytes = options.block_bytes
@@ -138,6 +153,8 @@ cdef class TableWriter:
         cdef list pieces = self._compress(count)
         cdef Buffer meta = [NULL, 0, 0]
         cdef const char* raw = self._blocks.raw.at
+        if self._segments == 0 and self._dictionary_bytes:
+            pieces = self._train(count, pieces)
         note_key(&self._top, self._blocks.last_key.at, self._blocks.last_key.used)
         for i in range(count):
             offset, length = self._store(
@@ -171,6 +188,41 @@ cdef class TableWriter:
         )
         return [pieces[i] for i in range(count)]
 
+    cdef list _train(self, uint32_t count, list plain):
+        """Trains a dictionary on the segment; `plain`, or the pieces made with it, whatever is shorter."""
+        cdef const char* raw = self._blocks.raw.at
+        cdef size_t size = self._blocks.raw.used, at
+        cdef object compressor = self._compressor
+        cdef list pieces
+        try:
+            dictionary = zstandard.train_dictionary(
+                self._dictionary_bytes,
+                [raw[at : min(at + SAMPLE_BYTES, size)] for at in range(0, size, SAMPLE_BYTES)],
+                level=self._level,
+            )
+        except zstandard.ZstdError:
+            return plain           # there is too little of it, or nothing that repeats
+        dictionary.precompute_compress(level=self._level)
+        # Without its number in each frame, four bytes: a table has only one.
+        self._compressor = zstandard.ZstdCompressor(
+            level=self._level, dict_data=dictionary, write_dict_id=False)
+        pieces = self._compress(count)
+        if self._stored_bytes(plain) <= self._stored_bytes(pieces) + len(dictionary) + TRAILER_BYTES:
+            self._compressor = compressor
+            return plain
+        self._dictionary = dictionary.as_bytes()
+        return pieces
+
+    cdef uint64_t _stored_bytes(self, list pieces) except? 0:
+        """Payload bytes of the segment's blocks, if these are their compressed forms."""
+        cdef const char* cuts = self._cuts.at
+        cdef uint64_t total = 0
+        cdef size_t i, size
+        for i, piece in enumerate(pieces):
+            size = load64(cuts + i * 16 + 8)
+            total += len(piece) if pays(size, len(piece)) else size
+        return total
+
     cdef int _build_meta(self, Buffer* out) except -1:
         cdef size_t keys = self._hashes.used // 8, i
         cdef uint32_t lines = bloom_lines(keys, self._bits_per_key)
@@ -197,9 +249,9 @@ cdef class TableWriter:
         cdef Py_buffer view
         cdef char* trailer
         cdef uint8_t compression = Compression.RAW
-        if compressed is not None and <size_t>len(compressed) < size - size // 16:
-            # A saving below a sixteenth is not worth the decompression at every read.
-            compression = Compression.ZSTD
+        if compressed is not None and pays(size, len(compressed)):
+            compression = (
+                Compression.ZSTD if self._dictionary is None else Compression.ZSTD_DICTIONARY)
             PyObject_GetBuffer(compressed, &view, PyBUF_SIMPLE)
             try:
                 append(out, view.buf, view.len)
@@ -234,15 +286,18 @@ cdef class TableWriter:
             self._cut_block()
         if self._index.count:
             self._end_segment()
+        properties = self._properties()
+        if self._dictionary is not None:
+            properties.dictionary_offset, properties.dictionary_length = self._store(
+                self._dictionary, len(self._dictionary), None)
         try:
             write_index(&self._top, &top)
             top_place = self._store(top.at, top.used, None)
         finally:
             discard(&top)
-        properties = self._properties()
         encoded = encode_properties(properties)
         place = self._store(encoded, len(encoded), None)
-        footer = encode_footer(*top_place, *place)
+        footer = encode_footer(*top_place, *place, version=1 if self._dictionary is None else 2)
         append(&self._out, <const char*>footer, len(footer))
         self._flush()
         self._file.sync()

@@ -142,6 +142,10 @@ storage("block-bytes", Memory(512, 16 * MIB), "4kb",
 storage("compression", Enum("zstd", "none"), "zstd", "Compression of table blocks.", ours=True)
 storage("compression-level", Integer(1, 19), "1",
         "Zstandard level: higher is smaller and slower.", ours=True)
+storage("compression-dictionary-bytes", Memory(0, MIB), "0",
+        "Length of the Zstandard dictionary that a compaction trains for each table and keeps where "
+        "that saves space: for small values that resemble each other, such as JSON. 0 trains none.",
+        ours=True)
 storage("bloom-bits-per-key", Integer(0, 64), "10",
         "Filter bits that spare a disk read for a missing key (10: about 1 % read in vain); "
         "0 makes no filters.", ours=True)

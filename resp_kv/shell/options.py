@@ -7,6 +7,7 @@ SAME = {
     "block-cache-bytes": "block_cache_bytes",
     "log-bytes-max": "log_bytes_max",
     "block-bytes": "block_bytes",
+    "compression-dictionary-bytes": "dictionary_bytes",
     "bloom-bits-per-key": "bloom_bits_per_key",
     "table-bytes-max": "table_bytes_max",
     "compaction-threads": "compactions_max",

@@ -1,12 +1,14 @@
-"""Format 1 is read for ever, and a newer format is refused by name.
+"""Formats 1 and 2 are read for ever, and a newer format is refused by name.
 
-`golden/format-1` was written once, by `python -m tests.engine.test_formats DIRECTORY`, and is never written
-again: a later format gets a folder of its own beside it.
+Each folder in `golden` was written once, by `python -m tests.engine.test_formats FORMAT DIRECTORY`, and is
+never written again: a later format gets a folder of its own beside them. Format 2 is that of tables with a
+dictionary.
 """
 
 import pathlib
 import shutil
 import sys
+from dataclasses import replace
 
 import google_crc32c
 import pytest
@@ -20,9 +22,32 @@ OPTIONS = Options(log_reserve_bytes=0, block_bytes=256, blocks_per_segment=4)
 EXPECTED = {
     b"key%02d" % i: (b"value %d " % i * (i % 5), i % 3 * 1_000) for i in range(60) if i // 10 != 3
 } | {b"log%d" % i: (b"", 0) for i in range(5) if i != 2}
+ALIKE = {
+    b"user%03d" % i: (b'{"name": "user %d", "balance": %d, "active": true}' % (i, i * i), 0)
+    for i in range(200)
+}
 
 
-def write_golden(path):
+def write_dictionaries(path):
+    """A table with a dictionary in level 1, one without in level 0."""
+    options = replace(OPTIONS, blocks_per_segment=64, dictionary_bytes=256, level0_tables_trigger=2)
+    with Engine.open(path, options) as engine:
+        for first in (0, 1):
+            batch = Batch()
+            for key in sorted(ALIKE)[first::2]:
+                batch.put(key, ALIKE[key][0])
+            engine.write(batch)
+            engine.flush()
+        engine.run_steps()
+        batch = Batch()
+        batch.put(b"user007", ALIKE[b"user007"][0])
+        engine.write(batch)
+        engine.flush()
+        assert {len(level) for level in engine.version.levels[:2]} == {1}
+        assert engine.version.levels[1][0].properties.dictionary_length
+
+
+def write_plain(path):
     with Engine.open(path, OPTIONS) as engine:
         batch = Batch()
         for i in range(60):
@@ -43,6 +68,10 @@ def write_golden(path):
         engine.write(batch)
 
 
+WRITERS = {"1": write_plain, "2": write_dictionaries}
+CONTENTS = {"format-1": EXPECTED, "format-2": ALIKE}
+
+
 @pytest.mark.parametrize("path", sorted(GOLDEN.iterdir()), ids=lambda path: path.name)
 def test_golden_files_are_read(tmp_path, path):
     target = tmp_path / "data"
@@ -54,7 +83,9 @@ def test_golden_files_are_read(tmp_path, path):
         with Engine.open(target, OPTIONS) as engine:
             assert engine.reports == []
             engine.verify()
-            assert {r.key: (r.value, r.deadline_ms) for r in engine.scan()} == EXPECTED
+            expected = CONTENTS[path.name]
+            assert {r.key: (r.value, r.deadline_ms) for r in engine.scan()} == expected
+            assert all(engine.get(key).value == value for key, (value, _) in expected.items())
             assert engine.get(b"gone") is None and engine.get(b"key31") is None
 
 
@@ -63,14 +94,14 @@ def newer_log(content):
 
 
 def newer_table(content):
-    head = content[-40:-16] + (2).to_bytes(4, "little")
+    head = content[-40:-16] + (3).to_bytes(4, "little")
     return content[:-40] + head + google_crc32c.value(head).to_bytes(4, "little") + content[-8:]
 
 
-@pytest.mark.parametrize("pattern, alter, offset", [
-    ("*.log", newer_log, 8), ("MANIFEST-*", newer_log, 8), ("*.sst", newer_table, -16),
+@pytest.mark.parametrize("pattern, alter, offset, version", [
+    ("*.log", newer_log, 8, 2), ("MANIFEST-*", newer_log, 8, 2), ("*.sst", newer_table, -16, 3),
 ])
-def test_a_newer_format_is_refused_by_name(tmp_path, pattern, alter, offset):
+def test_a_newer_format_is_refused_by_name(tmp_path, pattern, alter, offset, version):
     shutil.copytree(GOLDEN / "format-1", tmp_path / "data")
     path = max((tmp_path / "data").glob(pattern))
     path.write_bytes(alter(path.read_bytes()))
@@ -78,9 +109,9 @@ def test_a_newer_format_is_refused_by_name(tmp_path, pattern, alter, offset):
     with pytest.raises(UnknownFormat) as caught:
         Engine.open(tmp_path / "data", OPTIONS)
     error = caught.value
-    assert error.path == str(path) and error.version == 2 and error.known == 1
+    assert error.path == str(path) and error.version == version and error.known == version - 1
     assert error.offset == offset % (len(path.read_bytes()) if offset < 0 else 1 << 30)
-    assert f"{path} has format 2" in str(error)
+    assert f"{path} has format {version}" in str(error)
     after = {file.name: file.read_bytes() for file in (tmp_path / "data").iterdir()}
     assert after == before | {"LOCK": b""}
 
@@ -96,4 +127,4 @@ def test_there_is_no_format_0(tmp_path, pattern):
 
 
 if __name__ == "__main__":
-    write_golden(sys.argv[1])
+    WRITERS[sys.argv[1]](sys.argv[2])

@@ -37,8 +37,7 @@ from engine.table_format import TableProperties, encode_footer, encode_propertie
 cdef enum:
     ENTRY_BYTES_MAX = 1 << 26
     DICTIONARY_BYTES_MIN = 256     # Zstandard makes no shorter ones
-    SAMPLE_BYTES = 512             # about what two neighbouring blocks have in common; whole blocks as
-                                   # samples are too few to learn from
+    SAMPLE_BYTES = 512             # whole blocks as samples are too few to learn from
 
 
 cdef inline bint pays(size_t raw_bytes, size_t compressed_bytes) noexcept:

@@ -23,9 +23,13 @@ def delete(key, hlc=1, actor=0):
     return key, DELETE, b"", hlc, actor, 0, 0
 
 
-def write_table(directory, number, entries, options=TINY, cleared_sequence=0):
+# Segments that are long enough for a dictionary to be trained on them.
+LEARNING = Options(block_bytes=256, blocks_per_segment=64, table_bytes_max=64 << 10)
+
+
+def write_table(directory, number, entries, options=TINY, cleared_sequence=0, dictionary_bytes=0):
     """The properties of the new table."""
-    writer = TableWriter(Disk(), str(directory), number, options)
+    writer = TableWriter(Disk(), str(directory), number, options, dictionary_bytes=dictionary_bytes)
     writer.cleared_sequence = cleared_sequence
     for key, kind, value, hlc, actor, deadline_ms, annotation in entries:
         writer.append(key, value, hlc=hlc, actor=actor, deadline_ms=deadline_ms,

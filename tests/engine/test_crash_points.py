@@ -20,6 +20,8 @@ from itertools import count
 import pytest
 
 from engine import Batch, Engine, Options
+from engine.check import TableReader
+from engine.disk import Disk
 from engine.disk_faulty import FaultyDisk
 from engine.errors import EngineError
 from tests.engine.power_loss import VARIANTS, PowerLoss
@@ -29,9 +31,15 @@ TRIED = int(os.environ.get("CRASH_POINT_VARIANTS", "2"))
 BATCHES = 220
 OPTIONS = Options(
     memtable_bytes=64 << 10, log_bytes_max=16 << 10, log_reserve_bytes=4 << 10,
-    block_cache_bytes=64 << 10, block_bytes=256, blocks_per_segment=4, table_bytes_max=4 << 10,
+    block_cache_bytes=64 << 10, block_bytes=128, blocks_per_segment=32, table_bytes_max=8 << 10,
     level_bytes_base=8 << 10, level_multiplier=2, level0_tables_trigger=2, level0_tables_stop=5,
+    dictionary_bytes=256,
 )
+
+
+def has_dictionary(path):
+    return any(entry.name.endswith(".sst") and TableReader(entry.path, Disk()).dictionary
+               for entry in os.scandir(path))
 
 
 class Run:
@@ -143,6 +151,7 @@ def room():
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_the_power_may_go_at_every_operation(room, seed):
     run = Run(f"{room}/run", seed)
+    assert seed or has_dictionary(f"{room}/run/d")
     loss = PowerLoss(run.disk.journal, run.root)
     for place in range(len(run.disk.journal) + 1):
         loss.advance(place)

@@ -19,9 +19,9 @@ from engine.errors import DamagedFile, UnknownFormat
 from engine.segment_meta import read_index, read_meta
 from engine.table import Table
 from engine.table_format import FOOTER_BYTES, decode_footer
-from tests.engine.table_rig import many, write_table
+from tests.engine.table_rig import LEARNING, TINY, many, write_table
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "20")) / 4
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "20")) / 6
 
 
 def rounds():
@@ -108,16 +108,22 @@ def test_metas_and_indexes(tmp_path):
                 pass
 
 
+@pytest.mark.parametrize("dictionary_bytes", [0, 256])
 @pytest.mark.parametrize("repaired", [False, True])
-def test_tables(tmp_path, repaired):
+def test_tables(tmp_path, repaired, dictionary_bytes):
     """Answers of a damaged file are the right ones or DamagedFile. With `repaired` the checksums of
-    data blocks are made right again, so that what lies behind them is reached."""
+    blocks are made right again, so that what lies behind them is reached."""
     entries = many(300)
-    write_table(tmp_path, 1, entries)
+    properties = write_table(tmp_path, 1, entries, LEARNING if dictionary_bytes else TINY,
+                             dictionary_bytes=dictionary_bytes)
+    assert bool(properties.dictionary_length) == bool(dictionary_bytes)
     expected = {entry[0]: entry[1:] for entry in entries}
     path = tmp_path / "000001.sst"
     content = path.read_bytes()
     blocks = block_places(content)
+    if dictionary_bytes:
+        # As often as all others together: nobody else reads it.
+        blocks += [(properties.dictionary_offset, properties.dictionary_length)] * len(blocks)
     for seed, chosen in rounds():
         path.write_bytes(
             with_bad_block(content, *chosen.choice(blocks), chosen) if repaired
@@ -142,7 +148,7 @@ def test_tables(tmp_path, repaired):
 
 
 def block_places(content):
-    """(offset, length) of every stored block but the properties."""
+    """(offset, length) of every stored block but dictionary and properties."""
     top, length, *_ = decode_footer(content[-FOOTER_BYTES:], "f", len(content))
     places = [(top, length)]
     for _, offset, size in read_index(content[top:top + length - 9], len(content)):

@@ -74,6 +74,28 @@ def test_a_table_is_a_sorted_dict(content, others, level, block_bytes):
             assert list(table.cursor().entries(key)) == [e for e in entries if e[0] >= key]
 
 
+ALIKE = st.dictionaries(
+    st.integers(0, 10**6).map(b"key%07d".__mod__),
+    st.tuples(st.just(1), st.integers(0, 10**6).map(b'{"name": "user %d", "balance": 1234}'.__mod__), U64,
+              st.integers(0, 3), st.just(0), st.just(0)),
+    min_size=1, max_size=300,
+)
+
+
+@given(ALIKE, CONTENT, st.sampled_from([256, 300, 2000]), st.integers(1, 64))
+@settings(max_examples=60, deadline=None)
+def test_a_table_with_a_dictionary_is_a_sorted_dict(alike, others, dictionary_bytes, blocks):
+    options = Options(block_bytes=256, blocks_per_segment=blocks)
+    content = alike | others
+    with tempfile.TemporaryDirectory() as directory:
+        entries = entries_of(content)
+        table = make_table(directory, 1, entries, options, dictionary_bytes=dictionary_bytes)
+        assert check_table(table.path, Disk()) == table.properties
+        assert list(table.cursor(None, 1000).entries()) == entries
+        for key in content:
+            assert table.get(key) == content[key]
+
+
 def newest_of_each(contents, ranges):
     """The dumb twin: (key, kind, value, hlc, actor, deadline_ms, annotation) in key order."""
     found = {}

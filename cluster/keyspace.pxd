@@ -13,6 +13,7 @@ cdef class Writer:
     cdef public Clock clock
     cdef public uint64_t actor
     cdef public int64_t pair_bytes_max
+    cdef public int siblings_max, clock_entries_max
     cdef public bint synchronous
     cdef public tuple shown
     cdef public uint64_t hits, misses, expired, writes
@@ -30,3 +31,4 @@ cdef class Keyspace:
     cdef int store_row(self, const char* key, Py_ssize_t key_bytes, const Row* row) except -1
     cdef int check_pair(self, Py_ssize_t key_bytes, Py_ssize_t value_bytes) except -1
     cdef int locate(self, bytes key, Row* row) except -1
+    cdef int store_state(self, bytes key, object state) except -1

@@ -11,8 +11,10 @@ asks again when the blocks are there. `synchronous` makes reads wait on the spot
 few places where nothing may run in between (EXEC).
 """
 
+from cluster.causal import Copy, observe
 from cluster.errors import NeedsDisk, PairTooLarge
-from cluster.versions import annotate, from_record, to_record
+from cluster.versions import (
+    State, annotate, blind, context_of, from_record, parse_context, prune, put, to_record)
 from cluster.slots cimport KEY_BYTES_MAX, PREFIX_BYTES, SLOTS, encode_key
 from cluster.store cimport ABSENT, FOUND, PENDING
 from cluster.versions cimport read_winner
@@ -48,6 +50,7 @@ cdef class Writer:
         self.store, self.clock, self.actor = store, clock, actor
         self.pair_bytes_max = pair_bytes_max
         self.shown = ((0, SLOTS - 1),)
+        self.siblings_max, self.clock_entries_max = 100, 10
 
 
 cdef class Keyspace:
@@ -208,18 +211,57 @@ cdef class Keyspace:
 
     def annotate_state(self, bytes key, Record record, uint64_t deadline_ms):
         """The same for one sibling of a causal state, which is stored as a whole."""
+        self.store_state(key, annotate(self.state(key), record.hlc, record.actor, deadline_ms,
+                                       self.writer.clock.tick()))
+
+    # -- with versions: the KV commands of a node without others ------------------------------
+
+    def state(self, bytes key):
+        """The State of a key, tombstones and expired siblings included; State() for nothing."""
+        cdef Row row
+        cdef int answer = self.find_any(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+        if answer == PENDING:
+            raise NeedsDisk
+        if answer == ABSENT:
+            return State()
+        return from_record(row.hlc, row.actor, row.deadline_ms, row.annotation, row.tombstone,
+                           row.value[:row.value_bytes])
+
+    def put_with_context(self, bytes key, bytes value, bytes context, *, bint tombstone=False,
+                         uint64_t deadline_ms=0):
+        """A causal write; (parsed context, new State). Raises BadContext, TooManySiblings."""
+        cdef Writer writer = self.writer
+        self.check_pair(PyBytes_GET_SIZE(key), PyBytes_GET_SIZE(value))
+        parsed, state = parse_context(context), self.state(key)
+        observe(writer.clock, parsed)
+        written = put(state, parsed, writer.clock.tick(), writer.actor | 1, value, tombstone,
+                      deadline_ms, writer.siblings_max)
+        self.store_state(key, prune(written, writer.clock_entries_max))
+        return parsed, written
+
+    def put_blind(self, bytes key, bytes value, *, bint tombstone=False, uint64_t deadline_ms=0):
+        """A blind write; the context of whoever made it."""
+        cdef Row row
+        self.check_pair(PyBytes_GET_SIZE(key), PyBytes_GET_SIZE(value))
+        row.value, row.value_bytes = PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value)
+        row.hlc, row.actor = self.writer.clock.tick(), self.writer.actor
+        row.deadline_ms, row.annotation, row.tombstone = deadline_ms, 0, tombstone
+        self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+        return context_of(blind(row.hlc, row.actor, value, tombstone, deadline_ms))
+
+    cdef int store_state(self, bytes key, object state) except -1:
+        """A causal state, which is stored as a whole: of two of one dot the later stays."""
         cdef Row row
         cdef bytes value
-        self.find_any(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
-        state = from_record(row.hlc, row.actor, row.deadline_ms, row.annotation, row.tombstone,
-                            row.value[:row.value_bytes])
-        stamp = self.writer.clock.tick()
-        hlc, actor, deadline, tombstone, value = to_record(
-            annotate(state, record.hlc, record.actor, deadline_ms, stamp))
+        hlc, actor, deadline_ms, tombstone, value = to_record(state)
         row.value, row.value_bytes = PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value)
-        row.hlc, row.actor, row.deadline_ms, row.tombstone = hlc, actor, deadline, tombstone
-        row.annotation = stamp
-        self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+        row.hlc, row.actor, row.deadline_ms, row.tombstone = hlc, actor, deadline_ms, tombstone
+        row.annotation = self.writer.clock.tick()
+        return self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
+
+    def copies(self, key):
+        """What each replica has: see KeyspaceView.copies. This node is the only one."""
+        return [Copy(0, self.state(key), "")]
 
     # -- many keys ----------------------------------------------------------------------------
 

@@ -73,8 +73,8 @@ class TooManySiblings(StoreError):
 
     def __init__(self, siblings_max):
         super().__init__(
-            f"ERR this key has {siblings_max} siblings, no more are kept; read them with KV.GET and "
-            "resolve them with KV.SET key value CONTEXT context, or replace them all with SET")
+            f"TOOMANYSIBLINGS this key has {siblings_max} siblings, no more are kept; read them with "
+            "KV.GET and resolve them with KV.SET key value CONTEXT context, or replace them all with SET")
 
 
 cdef class Sibling:

@@ -13,16 +13,21 @@ cdef class Command:
     arity   as in Redis: the exact number of words with the name, or -n for at least n
     keys    (first, last, step) positions of keys, last negative from the end; (0, 0, 0): none
     nsec    wall nanoseconds spent in the handler, summed over `calls`
+    demand  args -> Demand (commands/version_words.py): levels and a time-out in the words of one
+            command; None: it has those of its connection
+    at_coordinator  runs at the preferred coordinator of its key although it only reads
     """
 
     def __init__(self, str name, *, handler=None, int arity=0, flags=(), keys=(0, 0, 0),
                  str group="generic", str since="1.0.0", str complexity="O(1)", str summary="",
                  arguments=(), acl_categories=(), tips=(), history=(), str parent="",
-                 str deprecated_since="", str replaced_by="", doc_flags=()):
+                 str deprecated_since="", str replaced_by="", doc_flags=(), demand=None,
+                 bint at_coordinator=False):
         self.name, self.group, self.since = name, group, since
         self.complexity, self.summary, self.parent = complexity, summary, parent
         self.deprecated_since, self.replaced_by = deprecated_since, replaced_by
         self.handler, self.arity = handler, arity
+        self.demand, self.at_coordinator = demand, at_coordinator
         self.arguments, self.tips, self.history = tuple(arguments), tuple(tips), tuple(history)
         self.flags, self.acl_categories = tuple(flags), tuple(acl_categories)
         self.doc_flags = tuple(doc_flags)

@@ -1,0 +1,58 @@
+"""Small values around versions, for a node alone (keyspace.pyx) and for a cluster (view.py)."""
+
+from typing import NamedTuple
+
+from cluster.errors import StoreError
+from cluster.hlc import ClockDrift
+from cluster.versions import State, context_of, from_record
+
+
+class Copy(NamedTuple):
+    """What one replica has of a key. `state` None: it did not tell, `reason` says why."""
+
+    member: int
+    state: State | None
+    reason: str
+
+
+def observe(clock, context):
+    """A dot must be greater than all that its writer has seen: take in a context's greatest hlc.
+
+    Raises StoreError for a context that was made by a clock too far ahead."""
+    if context.hlc_max > clock.last:
+        try:
+            clock.observe(context.hlc_max)
+        except ClockDrift as error:
+            raise StoreError(
+                f"ERR the context was made by a clock that is wrong: {error}") from None
+
+
+class LateContext:
+    """The context that a blind write answers with, known when the write has ended: until then the
+    coordinator may stamp it again, past something newer that it meets."""
+
+    __slots__ = ("key", "state")
+
+    def __init__(self, key, state):
+        self.key, self.state = key, state
+
+    def settle(self, written, changes):
+        """`written`: stored key -> State as the command left it; `changes`: what was stored."""
+        if written.get(self.key) is not self.state:
+            return                         # a later command of the transaction wrote over it
+        for key, *version in changes:
+            if key == self.key:
+                self.state = from_record(*version)
+
+    @property
+    def context(self):
+        return context_of(self.state)
+
+
+def settled(reply):
+    """A reply, or the elements of a transaction's, with contexts in place of LateContexts."""
+    if isinstance(reply, LateContext):
+        return reply.context
+    if isinstance(reply, list):
+        return [each.context if isinstance(each, LateContext) else each for each in reply]
+    return reply

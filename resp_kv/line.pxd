@@ -15,7 +15,7 @@ cdef enum Form:
 cdef enum Use:
     READ_USE = 2                   # added per read under way; reads may overlap
     WRITE_USE = 1 << 20            # added per blind write; blind writes may overlap
-    SOLE_USE = 1 << 40             # a command that reads and writes: nothing else of this client
+    SOLE_USE = 1 << 30             # a command that reads and writes: nothing else of this client
 
 
 cdef class Ticket(Sink):

@@ -1,3 +1,5 @@
+import pytest
+
 from tests.resp_kv.commands.replies import is_error, run_all
 
 
@@ -42,6 +44,23 @@ def test_long_commands_are_shortened(rig):
     args = rig.run("SLOWLOG", "GET", "1")[0][3]
     assert len(args) == 32
     assert args[-1] == b"... (10 more arguments)"
+
+
+@pytest.mark.parametrize(("command", "shown"), [
+    ("AUTH secret", "AUTH (redacted)"),
+    ("auth default secret", "auth (redacted) (redacted)"),
+    ("HELLO 2 SETNAME auth AUTH default secret", "HELLO 2 SETNAME auth AUTH (redacted) (redacted)"),
+    ("HELLO 2 AUTH", "HELLO 2 AUTH"),
+    ("CONFIG SET timeout 0 RequirePass secret", "CONFIG SET timeout 0 RequirePass (redacted)"),
+    ("CONFIG GET requirepass", "CONFIG GET requirepass"),
+])
+def test_passwords_are_not_shown(rig, command, shown):
+    rig.run("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    rig.run(*command.split())
+    rig.run("AUTH", "secret")                       # in case there is a password now
+    entries = [b" ".join(entry[3]).decode() for entry in rig.run("SLOWLOG", "GET")]
+    assert shown in entries
+    assert "secret" not in " ".join(entries)
 
 
 def test_exec_itself_is_not_noted(rig):

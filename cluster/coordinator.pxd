@@ -17,3 +17,5 @@ cdef class Coordinator(Writes):
     cdef int acknowledge(self, object link, const Frame* frame, int status, uint64_t newest_hlc,
                          bytes text) except -1
     cdef int chill(self, int member, object link, const Frame* frame) except -1
+    cdef int receive_hint(self, int member, object link, const Frame* frame) except -1
+    cdef int receive_stand_in(self, Request request, const Frame* frame) except -1

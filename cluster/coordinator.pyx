@@ -9,17 +9,19 @@ needs a block from the disk is kept and handed in again when it is there.
 
 from cluster.errors import StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cluster.reads cimport handed_over
 from cluster.replica cimport COLD, OLDER
 from cluster.request cimport EXECUTED, FAILED, OPEN, OVERTAKEN, READING, SUCCESS, WRITING
 from cluster.store cimport FOUND, PENDING
 from cluster.writes cimport may_restamp
 from cluster.wire cimport (
-    ACKNOWLEDGE, APPLIED, BUNDLE, DRIFTED, EXECUTE, FORWARD, NOTHING, OUTCOME, QUIET, READ, REFUSED,
-    REPLY, SUPERSEDED, SWEEP, TOMBSTONE, VERSION, WRITE, Header, make_frame, take_frame, zero,
+    ACKNOWLEDGE, APPLIED, BUNDLE, DRIFTED, EXECUTE, FORWARD, HINT, HINTED, NOTHING, OUTCOME, QUIET, READ, REFUSED,
+    REPLY, STRICT, SUPERSEDED, SWEEP, TOMBSTONE, VERSION, WRITE, Header, make_frame, take_frame, zero,
 )
 
 from cluster import levels
 from cluster.versions import DamagedState
+from cluster.hints import hint_key
 from cluster.wire import split_versions
 
 
@@ -96,6 +98,8 @@ cdef class Coordinator(Writes):
             return self.receive_bundle(member, link, frame)
         if kind == SWEEP:
             return self.receive_sweep(member, link, frame)
+        if kind == HINT:
+            return self.receive_hint(member, link, frame)
         if kind == EXECUTE:
             self.executor.execute(member, link, frame.header.request, dict(frame.header),
                                   frame.key[:frame.key_bytes], frame.body[:frame.body_bytes])
@@ -133,6 +137,19 @@ cdef class Coordinator(Writes):
         return self.acknowledge(link, frame, SUPERSEDED if answer == OLDER else APPLIED,
                                 self.replica.newest_hlc if answer == OLDER else 0, b"")
 
+    cdef int receive_hint(self, int member, object link, const Frame* frame) except -1:
+        """Keep versions for a replica that is down; the acknowledgement names it."""
+        cdef Header header
+        versions = split_versions(frame.body[:frame.body_bytes])
+        zero(&header)
+        header.request, header.sent_hlc = frame.header.request, self.clock.last
+        header.hlc, header.level = frame.header.hlc, frame.header.level + 1
+        if (self.hints is None or frame.header.level >= len(self.members)
+                or self.drifted(max([version[1] for version in versions]))
+                or not self.hints.keep(frame.header.level, versions)):
+            header.status = REFUSED
+        return self.env.answer(link, make_frame(ACKNOWLEDGE, &header, b"", 0, b"", 0))
+
     cdef int acknowledge(self, object link, const Frame* frame, int status, uint64_t newest_hlc,
                          bytes text) except -1:
         cdef Header header
@@ -158,10 +175,17 @@ cdef class Coordinator(Writes):
         cdef Row row
         cdef int answer
         cdef bytes text
+        cdef bytes key
         zero(&header)
         header.request, header.sent_hlc = frame.header.request, self.clock.last
+        header.level = frame.header.level
         try:
-            answer = self.replica.read(frame.key, <uint32_t>frame.key_bytes, &row)
+            if frame.header.flags & HINTED and frame.header.level > 0:
+                key = hint_key(frame.header.level - 1, frame.key[:frame.key_bytes])
+                answer = self.replica.read(PyBytes_AS_STRING(key),
+                                           <uint32_t>PyBytes_GET_SIZE(key), &row)
+            else:
+                answer = self.replica.read(frame.key, <uint32_t>frame.key_bytes, &row)
         except StoreError as error:
             header.status = REFUSED
             text = str(error).encode()
@@ -169,7 +193,7 @@ cdef class Coordinator(Writes):
                 VERSION, &header, b"", 0, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)))
         if answer == PENDING:
             return self.chill(member, link, frame)
-        if answer != FOUND:
+        if answer != FOUND or (frame.header.flags & HINTED and handed_over(&row)):
             header.status = NOTHING
             return self.env.answer(link, make_frame(VERSION, &header, b"", 0, b"", 0))
         header.hlc, header.actor = row.hlc, row.actor
@@ -189,7 +213,8 @@ cdef class Coordinator(Writes):
         request.hlc, request.actor = frame.header.hlc, frame.header.actor
         request.stamped_elsewhere = True
         request.deadline_ms = frame.header.deadline_ms
-        request.tombstone = frame.header.flags & TOMBSTONE
+        request.tombstone, request.flags = (
+            frame.header.flags & TOMBSTONE != 0, frame.header.flags & STRICT)
         if self.drifted(request.hlc):
             return self.finish(request, FAILED, "ERR " + self.drift_text(request.hlc).decode())
         try:
@@ -217,6 +242,8 @@ cdef class Coordinator(Writes):
                 return self.overtaken(request, frame.header.annotation)
             return self.finish(request, status, frame.body[:frame.body_bytes].decode()
                                if frame.body_bytes else None)
+        if frame.header.level:
+            return self.receive_stand_in(request, frame)
         position = request.plan.position(member)
         bit = 1 << position if position >= 0 else 0
         if not request.open & bit:
@@ -250,6 +277,31 @@ cdef class Coordinator(Writes):
                 request.touched &= ~bit
             request.text = frame.body[:frame.body_bytes].decode()
         return self.judge_write(request)
+
+    cdef int receive_stand_in(self, Request request, const Frame* frame) except -1:
+        """The answer of a member that keeps hints for a replica that is down."""
+        cdef Row row
+        cdef int position = request.plan.position(frame.header.level - 1)
+        cdef uint32_t bit = 1 << position if position >= 0 else 0
+        if frame.kind == ACKNOWLEDGE and request.kind == WRITING:
+            if not request.hint_open & bit or frame.header.hlc != request.hlc:
+                return 0
+            request.hint_open &= ~bit
+            if frame.header.status == APPLIED:
+                request.hinted |= bit
+            return self.judge_write(request)
+        if frame.kind != VERSION or request.kind != READING or not request.open & bit:
+            return 0
+        if frame.header.status == REFUSED:
+            request.open &= ~bit
+            request.refused |= bit
+        else:
+            row.value, row.value_bytes = frame.body, <uint32_t>frame.body_bytes
+            row.hlc, row.actor = frame.header.hlc, frame.header.actor
+            row.deadline_ms, row.annotation = frame.header.deadline_ms, frame.header.annotation
+            row.tombstone = frame.header.flags & TOMBSTONE
+            self.take_version(request, position, frame.header.status != NOTHING, &row)
+        return self.judge_read(request)
 
     # -- cold reads ---------------------------------------------------------------------------
 

@@ -10,3 +10,7 @@ cdef class Reads(Requests):
     cdef int read_mine(self, Request request) except -1
     cdef int take_version(self, Request request, int position, bint found, const Row* row) except -1
     cdef int repair(self, Request request) except -1
+    cdef int ask_stand_ins_to_read(self, Request request) except -1
+    cdef int read_hint(self, Request request, int position, int target) except -1
+
+cdef bint handed_over(const Row* row) noexcept

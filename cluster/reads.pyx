@@ -12,7 +12,7 @@ from cluster.quorum cimport Need, bits
 from cluster.replica cimport COLD
 from cluster.request cimport NO_QUORUM, OPEN, READING, SUCCESS
 from cluster.store cimport FOUND, PENDING
-from cluster.wire cimport READ, Header, make_frame, version_frame, zero
+from cluster.wire cimport HINTED, READ, Header, make_frame, version_frame, zero
 
 from cluster import outcome
 from cluster.versions import DamagedState, from_record, merge, to_record
@@ -29,7 +29,7 @@ cdef class Reads(Requests):
         request = self.make(READING, plan, sink, level, timeout_ms)
         request.key, request.need = key, need
         living = self.living(plan)
-        if not need.possible(0, living):
+        if not need.possible(0, living) and not (living and self.sloppy and self.hints is not None):
             return self.finish(request, NO_QUORUM, outcome.refused_at_once(
                 need.total, need.counted(living)))
         self.ask_enough(request)
@@ -53,7 +53,46 @@ cdef class Reads(Requests):
                         request.need, hopeful | chosen, i):
                     continue
                 chosen |= 1 << i
-        return self.ask(request, chosen)
+        self.ask(request, chosen)
+        if (request.result == OPEN and self.sloppy and self.hints is not None
+                and not request.need.possible(request.acks, request.open)):
+            self.ask_stand_ins_to_read(request)
+        return 0
+
+    cdef int ask_stand_ins_to_read(self, Request request) except -1:
+        """Too few replicas live: what do those know that keep their hints?"""
+        cdef Header header
+        cdef bytes frame
+        cdef uint32_t bit
+        for position, member in self.hints.stand_ins(request.plan).items():
+            bit = 1 << position
+            if request.asked & bit:
+                continue
+            request.asked |= bit
+            target = request.plan.replicas[position]
+            if member == self.me:
+                self.read_hint(request, position, target)
+                continue
+            zero(&header)
+            header.request, header.sent_hlc = request.id, self.clock.last
+            header.level, header.flags = target + 1, HINTED
+            frame = make_frame(READ, &header, PyBytes_AS_STRING(request.key),
+                               PyBytes_GET_SIZE(request.key), b"", 0)
+            if self.env.send(member, frame):
+                request.open |= bit
+        return 0
+
+    cdef int read_hint(self, Request request, int position, int target) except -1:
+        """What this node keeps for a replica that is down counts as that replica's answer."""
+        cdef Row row
+        cdef bytes key = self.hints.key_of(target, request.key)
+        cdef int answer = self.replica.read(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key),
+                                            &row)
+        if answer == PENDING:
+            self.env.load_soon()
+            request.refused |= 1 << position
+            return 0
+        return self.take_version(request, position, answer == FOUND and not handed_over(&row), &row)
 
     cdef int ask(self, Request request, uint32_t positions) except -1:
         cdef Header header
@@ -238,3 +277,8 @@ cdef inline bint useless(Need need, uint32_t chosen, int position) noexcept:
 cdef row_tuple(const Row* row):
     return (row.hlc, row.actor, row.deadline_ms, row.annotation, row.tombstone,
             row.value[:row.value_bytes])
+
+
+cdef bint handed_over(const Row* row) noexcept:
+    """Whether this is the rest of a hint that is no more (Replica.forget)."""
+    return row.tombstone and row.deadline_ms == 1

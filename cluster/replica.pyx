@@ -87,6 +87,19 @@ cdef class Replica:
         self.newest_hlc = newest_hlc
         return answer
 
+    def keep_all(self, versions):
+        """Versions that this node keeps for another one, under keys of its own: as `apply_all`."""
+        return self.apply_all(versions)
+
+    def forget(self, bytes key, uint64_t hlc, uint64_t actor, deadline_ms, uint64_t annotation):
+        """Delete a hint, unless something newer has come meanwhile: a tombstone with a deadline in
+        1970, so that it is not taken for the hint of a delete."""
+        cdef Row row
+        row.value, row.value_bytes = NULL, 0
+        row.hlc, row.actor, row.deadline_ms = hlc, actor, 1
+        row.annotation, row.tombstone = annotation + 1, True
+        self.store.write(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), &row)
+
     cdef int merge_in(self, const char* key, uint32_t key_bytes, const Row* there,
                       const Row* row) except -1:
         """Store the merge of two versions, if it differs from what is there."""

@@ -35,6 +35,10 @@ cdef class Request:
     cdef readonly bint tombstone, found
     # the count
     cdef readonly uint32_t acks, open, older, refused, asked, equal, stale
+    cdef readonly uint32_t hinted          # replicas for which a hint is kept, in the log
+    cdef readonly uint32_t hint_open       # that are to keep one, not yet known
+    cdef readonly uint32_t own_hints       # of those: kept by this node
+    cdef readonly bint sloppy              # hints count for its level
     cdef readonly uint32_t touched         # replicas that may have taken a write, in any round
     cdef readonly bint forwarded           # another node may have coordinated it, too
     cdef readonly uint64_t newest_hlc

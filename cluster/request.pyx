@@ -22,6 +22,10 @@ cdef class Request:
     def succeeded(self):
         return self.result == SUCCESS
 
+    @property
+    def was_overtaken(self):
+        return self.result == OVERTAKEN
+
     def __repr__(self):
         return (f"<Request {self.id} kind {self.kind} acks {self.acks:b} open {self.open:b} "
                 f"result {self.result}>")

@@ -23,7 +23,8 @@ cdef class Requests:
     cdef uint64_t next_id
     cdef list uncommitted, unsynced, cold
     cdef object young                        # (monotonic ms, Request) not yet hedged
-    cdef public object executor, journal
+    cdef public object executor, journal, hints
+    cdef public bint sloppy                  # sloppy-quorum yes
     cdef public int read_level, write_level
     cdef public uint32_t read_timeout_ms, write_timeout_ms
     cdef public bint wait_for_sync
@@ -41,3 +42,4 @@ cdef class Requests:
     cdef int judge_read(self, Request request) except -1
     cdef int ask(self, Request request, uint32_t positions) except -1
     cdef int ask_enough(self, Request request) except -1
+    cdef int leave_hints(self, Request request) except -1

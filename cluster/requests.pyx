@@ -52,6 +52,8 @@ cdef class Requests:
         self.alive[member] = alive
         if not alive:
             self.member_lost(member)
+        elif self.hints is not None:
+            self.hints.member_back(member)
 
     def is_alive(self, int member):
         return bool(self.alive[member])
@@ -121,16 +123,20 @@ cdef class Requests:
             self.no_quorums += 1
         elif result == TIMED_OUT:
             self.timeouts += 1
-        if request.open == 0 and not request.cold:
+        if request.open == 0 and request.hint_open == 0 and not request.cold:
             self.forget(request)
         sink, request.sink = request.sink, None
         (<Sink>sink).done(request)
         return 0
 
     cdef int forget(self, Request request) except -1:
-        self.pending.pop(request.id, None)
+        """Nothing more is expected of it."""
+        if self.pending.pop(request.id, None) is None:
+            return 0
         if request.queue is not None:
             request.queue.remove(request)
+        if request.kind == WRITING and self.hints is not None:
+            self.leave_hints(request)
         return 0
 
     def tick(self, uint64_t monotonic_ms):
@@ -150,8 +156,7 @@ cdef class Requests:
 
     def expire(self, Request request):
         writing = request.kind != READING
-        missed = request.open
-        request.open, request.cold = 0, False
+        request.open, request.hint_open, request.cold = 0, 0, False
         self.forget(request)
         if request.result != OPEN:
             return
@@ -216,6 +221,9 @@ cdef class Requests:
         raise NotImplementedError
 
     cdef int judge_write(self, Request request) except -1:
+        raise NotImplementedError
+
+    cdef int leave_hints(self, Request request) except -1:
         raise NotImplementedError
 
     cdef int judge_read(self, Request request) except -1:

@@ -34,6 +34,11 @@ cdef class Store:
         """
         raise NotImplementedError
 
+    def versions(self, bytes start, bytes end, limit):
+        """([(key, hlc, actor, deadline_ms, annotation, tombstone, value), ...], next start or None):
+        what is stored with start <= key < end, tombstones too, about `limit`. Raises NeedsDisk."""
+        raise NotImplementedError
+
     def count(self, database, now_ms, ranges):
         """Number of live records of a physical database in ranges of slots, (first, last) each.
 

@@ -5,6 +5,7 @@ cdef enum Kind:
     ACKNOWLEDGE = 65       # A
     READ = 82              # R   give the version that you have        -> V
     VERSION = 86           # V
+    HINT = 78              # N   keep this for a replica that is down     -> A
     FORWARD = 70           # F   coordinate this blind write           -> O
     OUTCOME = 79           # O
     EXECUTE = 88           # X   run this command                      -> Y
@@ -22,6 +23,7 @@ cdef enum Flag:
     VERSION_ONLY = 8       # a value above LARGE_BYTES may be left out
     RESP3 = 16
     STRICT = 32            # sloppy-quorum no
+    HINTED = 64            # what is kept for the member (level - 1), which is down
 
 cdef enum Status:
     APPLIED = 0

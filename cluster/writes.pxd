@@ -16,5 +16,6 @@ cdef class Writes(Reads):
     cdef int stamp(self, Request request) except -1
     cdef int forward(self, Request request, int member) except -1
     cdef int overtaken(self, Request request, uint64_t newest_hlc) except -1
+    cdef int ask_stand_ins(self, Request request) except -1
 
 cdef bint may_restamp(Request request) noexcept

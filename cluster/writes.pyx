@@ -24,7 +24,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cluster.replica cimport COLD, OLDER, TAKEN
 from cluster.request cimport FAILED, FORWARDED, NO_QUORUM, OPEN, OVERTAKEN, SUCCESS, WRITING
 from cluster.wire cimport (
-    BUNDLE, FORWARD, SWEEP, TOMBSTONE, WRITE, Header, make_frame, version_frame, zero,
+    BUNDLE, FORWARD, HINT, STRICT, SWEEP, TOMBSTONE, WRITE, Header, make_frame, version_frame, zero,
 )
 
 from cluster import levels, outcome
@@ -102,7 +102,10 @@ cdef class Writes(Reads):
         cdef uint32_t living = self.living(request.plan)
         request.need = request.plan.need(request.level, True)
         self.writes += 1
-        if not request.need.possible(0, living):
+        request.sloppy = (self.sloppy and self.hints is not None and not request.flags & STRICT
+                          and request.plan.partition >= 0)
+        if not request.need.possible(0, living) and not (
+                request.sloppy and (living or request.need.hint_counts)):
             # Forwarded before, and taken over since: somebody may have it.
             return self.finish(request, NO_QUORUM, outcome.no_quorum(request, True)
                                if request.touched or request.forwarded
@@ -135,6 +138,7 @@ cdef class Writes(Reads):
         cdef uint32_t bit
         cdef int i, answer
         request.acks = request.older = request.refused = request.open = 0
+        request.hinted = request.hint_open = request.own_hints = 0
         if plan.mine >= 0:
             answer = self.apply_mine(request)
             if answer == COLD:
@@ -150,7 +154,58 @@ cdef class Writes(Reads):
                 if self.env.send(plan.members[i], frame):
                     request.open |= bit
         request.touched |= request.open
+        if request.sloppy and not request.need.possible(0, request.open):
+            self.ask_stand_ins(request)
         return self.judge_write(request)
+
+    # -- hints --------------------------------------------------------------------------------
+
+    cdef int ask_stand_ins(self, Request request) except -1:
+        """Too few replicas live: others keep the write for those that are down, and count."""
+        cdef Header header
+        cdef bytes frame, body
+        versions = versions_of(request)
+        for position, member in self.hints.stand_ins(request.plan).items():
+            target = request.plan.replicas[position]
+            if member == self.me:
+                if self.hints.keep(target, versions):
+                    request.own_hints |= 1 << position
+                    request.hint_open |= 1 << position
+                continue
+            zero(&header)
+            header.request, header.sent_hlc, header.level = request.id, self.clock.last, target
+            header.hlc = request.hlc
+            body = b"".join([version_frame(version) for version in versions])
+            frame = make_frame(HINT, &header, b"", 0, PyBytes_AS_STRING(body),
+                               PyBytes_GET_SIZE(body))
+            if self.env.send(member, frame):
+                request.hint_open |= 1 << position
+        if request.own_hints:
+            self.uncommitted.append(request)
+        return 0
+
+    cdef int leave_hints(self, Request request) except -1:
+        """A write has ended: keep it for each replica that has not got it, if anybody has."""
+        cdef uint32_t missed
+        cdef int i
+        if request.plan.partition < 0 or not request.acks:
+            return 0
+        missed = request.plan.everywhere & ~(request.acks | request.older | request.hinted)
+        if missed == 0:
+            return 0
+        versions = versions_of(request)
+        for i in range(request.plan.count):
+            if missed & (1 << i) and i != request.plan.mine:
+                self.hints.keep(request.plan.members[i], versions)
+        return 0
+
+    def write_to(self, Plan plan, version, uint32_t timeout_ms, Sink sink):
+        """Give one replica a version that it missed; `plan` has that member alone. OVERTAKEN: it has
+        something newer."""
+        cdef Request request = self.make(WRITING, plan, sink, levels.ALL, timeout_ms)
+        request.changes, request.key, request.hlc = [version], version[0], version[1]
+        request.actor, request.stamped_elsewhere = version[2], True
+        self.coordinate(request)
 
     cdef int apply_mine(self, Request request) except -1:
         cdef uint32_t bit = 1 << request.plan.mine
@@ -208,15 +263,15 @@ cdef class Writes(Reads):
     cdef int judge_write(self, Request request) except -1:
         """After any answer: done, hopeless, once more, or wait."""
         if request.result != OPEN:
-            if request.open == 0 and not request.cold:
+            if request.open == 0 and request.hint_open == 0 and not request.cold:
                 self.forget(request)
             return 0
-        if request.need.met(request.acks):
+        if enough(request):
             if request.older and self.journal is not None and request.changes is None:
                 self.journal.note(request.key, request.hlc, request.actor, request.tombstone,
                                   request.value)
             return self.finish(request, SUCCESS, None)
-        if request.need.possible(request.acks, request.open):
+        if hopeful(request):
             return 0
         if request.older and request.rounds < ROUNDS_MAX and restampable(request):
             request.rounds += 1
@@ -316,18 +371,20 @@ cdef class Writes(Reads):
         cdef Request request
         cdef uint32_t bit
         for request in requests:
-            bit = 1 << request.plan.mine
-            if request.open & bit:
-                request.open &= ~bit
-                request.acks |= bit
-                self.judge_write(request)
+            bit = 1 << request.plan.mine if request.plan.mine >= 0 else 0
+            request.acks |= request.open & bit
+            request.open &= ~bit
+            request.hinted |= request.hint_open & request.own_hints
+            request.hint_open &= ~request.own_hints
+            self.judge_write(request)
 
     def refuse_mine(self, requests, reason):
         cdef Request request
         cdef uint32_t bit
         for request in requests:
-            bit = 1 << request.plan.mine
+            bit = 1 << request.plan.mine if request.plan.mine >= 0 else 0
             request.open &= ~bit
+            request.hint_open &= ~request.own_hints
             request.refused |= bit
             request.text = reason
             self.judge_write(request)
@@ -336,11 +393,34 @@ cdef class Writes(Reads):
 cdef inline bint restampable(Request request) noexcept:
     """Blind writes may be stamped again, by the node that stamped them; a causal state or an
     annotation is what it is."""
+    if request.stamped_elsewhere:
+        return False
     if request.changes is None:
-        return not request.stamped_elsewhere
+        return True
     return not request.changes[0][2] & 1 and not request.changes[0][4]
 
 
 cdef bint may_restamp(Request request) noexcept:
     """Whether one more round may follow."""
     return request.rounds < ROUNDS_MAX
+
+
+cdef bint enough(Request request) noexcept:
+    """Whether the client may be told. A hint counts like the replica it is for, but only beside a
+    replica that has the write itself, except at level ANY."""
+    return request.need.met(request.acks | request.hinted) and (
+        request.acks != 0 or request.need.hint_counts)
+
+
+cdef bint hopeful(Request request) noexcept:
+    """The same, if everybody else answers."""
+    return request.need.possible(request.acks | request.hinted, request.open | request.hint_open) and (
+        (request.acks | request.open) != 0 or request.need.hint_counts)
+
+
+cdef versions_of(Request request):
+    """What a write stores, as versions for another node."""
+    if request.changes is not None:
+        return request.changes
+    return [(request.key, request.hlc, request.actor, request.deadline_ms, 0, request.tombstone,
+             request.value)]

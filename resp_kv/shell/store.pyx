@@ -132,6 +132,16 @@ cdef class EngineStore(Store):
         except (engine_errors.EngineError, OSError) as error:
             raise DamagedStore(f"IOERR {error}") from None
 
+    def versions(self, bytes start, bytes end, limit):
+        try:
+            records, following = self.engine.page(start, end, limit, tombstones=True)
+        except engine_errors.NeedsDisk:
+            raise NeedsDisk from None
+        except (engine_errors.EngineError, OSError) as error:
+            raise DamagedStore(f"IOERR {error}") from None
+        return [(r.key, r.hlc, r.actor, r.deadline_ms, r.annotation, r.deleted, r.value)
+                for r in records], following
+
     def count(self, database, now_ms, ranges):
         counted = self.counts.get(database)
         if counted is None:

@@ -24,7 +24,8 @@ def report(samples):
         print(f"\n{title:42}{'thousand/s':>10}{'ratio':>7}{'CPU us/op':>11}{'ratio':>7}"
               f"{'by process':>20}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}{'load CPU':>10}")
         for case, found in by_case.items():
-            print(f"{case.name:42}{median(found, 'rate') / 1e3:10.1f}{ratio(found, first, 'rate'):7.2f}"
+            print(f"{case.name:42}{median(found, 'rate') / 1e3:10.1f}"
+                  f"{ratio(found, first, 'rate'):7.2f}"
                   f"{median(found, 'cpu_usec'):11.2f}{ratio(found, first, 'cpu_usec'):7.2f}"
                   f"{by_process(found):>20}"
                   f"{''.join(f'{latency(found, share):{width}.2f}' for share, width in WIDTHS)}"

@@ -82,7 +82,8 @@ def served_from(path):
 def check_origin(server, path):
     """RuntimeError unless all compiled modules of ours that it runs are those of the tree."""
     with open(f"/proc/{server.process.pid}/maps", encoding="utf-8") as file:
-        loaded = {line.split(maxsplit=5)[5].strip() for line in file if line.rstrip().endswith(".so")}
+        loaded = {line.split(maxsplit=5)[5].strip() for line in file
+                  if line.rstrip().endswith(".so")}
     ours = [name for name in loaded if Path(name).parent.name in FOLDERS]
     if not ours or any(not Path(name).is_relative_to(path.resolve()) for name in ours):
         raise RuntimeError(f"{server.name} runs modules that are not of {path}: {sorted(ours)}")

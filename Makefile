@@ -18,7 +18,7 @@ COMPILED := .venv/.compiled
 NEEDED := .venv/.needed
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve cluster test test-fast test-e2e property-long crash-long lint format types docs bench bench-engine fuzz \
+.PHONY: help build serve cluster test test-fast test-e2e property-long crash-long lint format types docs bench bench-cluster bench-engine fuzz \
 	check clean distclean
 
 help:  ## print the targets
@@ -65,6 +65,9 @@ docs: $(COMPILED)  ## write docs/commands.md and docs/configuration.md again
 
 bench: $(COMPILED)  ## side by side with redis-server
 	$(BIN)/python -m benchmarks.server $(ARGS)
+
+bench-cluster: $(COMPILED)  ## three nodes side by side with a redis-server and its two replicas
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 bench-engine: $(COMPILED)  ## CPU time of the engine's parts
 	@for program in benchmarks/engine/[!_]*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done

@@ -18,7 +18,7 @@ COMPILED := .venv/.compiled
 NEEDED := .venv/.needed
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve cluster test test-fast test-e2e property-long crash-long lint format types docs bench bench-engine fuzz \
+.PHONY: help build serve cluster test test-fast test-e2e sim property-long crash-long lint format types docs bench bench-cluster bench-engine fuzz \
 	check clean distclean
 
 help:  ## print the targets
@@ -35,8 +35,12 @@ cluster: $(COMPILED)  ## run a cluster of NODES=3 on this machine, see also resp
 test: lint $(COMPILED)  ## everything that CI runs
 	$(BIN)/pytest tests
 
+sim: $(COMPILED)  ## simulated clusters under faults: SEEDS=10000, SEED=1 the first; see python -m tests.sim --help
+	$(BIN)/python -m tests.sim --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1000)
+
 test-fast: $(COMPILED)  ## unit and tidy tests only, well under a minute
-	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/property --ignore=tests/fuzz
+	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/property --ignore=tests/fuzz \
+		--ignore=tests/sim
 
 test-e2e: $(COMPILED)  ## real processes and real clients only
 	$(BIN)/pytest tests/e2e
@@ -65,6 +69,9 @@ docs: $(COMPILED)  ## write docs/commands.md and docs/configuration.md again
 
 bench: $(COMPILED)  ## side by side with redis-server
 	$(BIN)/python -m benchmarks.server $(ARGS)
+
+bench-cluster: $(COMPILED)  ## three nodes side by side with a redis-server and its two replicas
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 bench-engine: $(COMPILED)  ## CPU time of the engine's parts
 	@for program in benchmarks/engine/[!_]*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done

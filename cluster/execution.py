@@ -9,14 +9,17 @@ a partition two coordinators may run; their writes are causal and end as sibling
 The lock is let go as soon as this node has stored the writes itself: whoever comes next reads this
 replica among others, and so sees them. It is kept while they wait for a cold block. A command whose
 own replica refuses the write (a full disk) fails as a whole, and nothing is sent: what an actor
-ships it must have stored.
+ships it must have stored. And what it has stored it must ship: its next dot covers all its earlier
+ones, so a version that only this node has would be lost if the quorum was met without it (its
+block was cold, and two others were faster). Then its own replica is read as well.
 """
 
 from collections import deque
 
+from cluster.causal import Copy, settled
 from cluster.errors import NeedsDisk, StoreError
 from cluster.request import Sink
-from cluster.versions import from_record
+from cluster.versions import from_record, merge
 from cluster.view import View, state_of_nothing
 
 WAITERS_MAX = 10_000
@@ -59,6 +62,36 @@ class ReadSink(Sink):
 
     def finished(self, request):
         self.execution.read_done(self.key, request)
+
+
+class OwnSink(Sink):
+    """This node's own replica of a key, beside the `state` that a quorum of others gave."""
+
+    def __init__(self, execution, key, state):
+        self.execution, self.key, self.state = execution, key, state
+
+    def finished(self, request):
+        if request.succeeded:
+            self.execution.take_state(self.key, merge(self.state, state_in(request)))
+        else:
+            self.execution.read_failed(request.text)
+
+
+class CopySink(Sink):
+    """One replica's answer for View.copies."""
+
+    def __init__(self, execution, key, position, copies):
+        self.execution, self.key = execution, key
+        self.position, self.copies = position, copies
+
+    def finished(self, request):
+        member = request.plan.replicas[0]
+        self.copies[self.position] = (
+            Copy(member, state_in(request), "") if request.succeeded
+            else Copy(member, None, request.text))
+        if None not in self.copies:
+            self.execution.view.copies[self.key] = self.copies
+            self.execution.one_read()
 
 
 class WriteSink(Sink):
@@ -127,10 +160,13 @@ class Execution:
 
     def read_wanted(self):
         wanted = [key for key in self.view.wanted if key not in self.view.states]
-        if not wanted or self.runs > RUNS_MAX:
+        copied = [key for key in self.view.wanted_copies if key not in self.view.copies]
+        if not (wanted or copied) or self.runs > RUNS_MAX:
             self.end("ERR internal error: a command asks for nothing and cannot go on")
             return
-        self.outstanding = len(wanted)
+        self.outstanding = len(wanted) + len(copied)
+        for key in copied:
+            self.read_copies(key)
         for key in wanted:
             try:
                 self.coordinator.read(key, self.levels.read, self.levels.read_timeout_ms,
@@ -142,12 +178,21 @@ class Execution:
         if not request.succeeded:
             self.read_failed(request.text)
             return
-        if request.found:
-            state = from_record(request.hlc, request.actor, request.deadline_ms,
-                                request.annotation, request.tombstone, request.value)
-            self.coordinator.clock.recover(state.seen.hlc_max)
+        if self.keys and not request.acks >> request.plan.mine & 1:
+            self.coordinator.read_at(self.coordinator.me, key, self.levels.read_timeout_ms,
+                                     OwnSink(self, key, state_in(request)))
         else:
-            state = state_of_nothing()
+            self.take_state(key, state_in(request))
+
+    def read_copies(self, key):
+        members = self.coordinator.plan_for(key).replicas
+        copies = [None] * len(members)
+        for position, member in enumerate(members):
+            self.coordinator.read_at(member, key, self.levels.read_timeout_ms,
+                                     CopySink(self, key, position, copies))
+
+    def take_state(self, key, state):
+        self.coordinator.clock.recover(state.seen.hlc_max)
         self.view.states[key] = state
         self.one_read()
 
@@ -175,6 +220,7 @@ class Execution:
             self.unlock()
 
     def write_done(self, request):
+        self.view.settle(request.changes)
         self.end(None if request.succeeded else request.text)
 
     def unlock(self):
@@ -186,5 +232,13 @@ class Execution:
         done, self.done = self.done, None
         if done is None:
             return
-        done(None if error is not None else self.reply, error)
+        done(None if error is not None else settled(self.reply), error)
         self.unlock()
+
+
+def state_in(request):
+    """The State that a read gave."""
+    if not request.found:
+        return state_of_nothing()
+    return from_record(request.hlc, request.actor, request.deadline_ms, request.annotation,
+                       request.tombstone, request.value)

@@ -35,6 +35,18 @@ cdef class Reads(Requests):
         self.ask_enough(request)
         return self.judge_read(request)
 
+    def read_at(self, int member, bytes key, uint32_t timeout_ms, Sink sink):
+        """What one replica has of a stored key, whatever the others have."""
+        cdef Plan plan = self.plan_of(PyBytes_AS_STRING(key))
+        cdef Plan alone = Plan(plan.partition, (member,), (), (plan.here,), self.me, plan.here)
+        cdef Request request = self.make(READING, alone, sink, 1, timeout_ms)
+        request.key, request.need = key, alone.need(1, False)
+        if not self.alive[member]:
+            self.finish(request, NO_QUORUM, "it cannot be reached")
+            return
+        self.ask_enough(request)
+        self.judge_read(request)
+
     cdef int ask_enough(self, Request request) except -1:
         """Ask so many replicas that the level can be met by them; this node first."""
         cdef Plan plan = request.plan

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parent
 GROUPS = {
     "string": "Strings and counters", "bitmap": "Bits", "generic": "Keys",
     "transactions": "Transactions", "connection": "Connection", "server": "Server",
-    "cluster": "Cluster",
+    "versions": "Versions and consistency", "cluster": "Cluster",
 }
 
 

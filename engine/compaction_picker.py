@@ -9,7 +9,9 @@ has a score, above 1 when it wants work:
 
 The highest score goes first. Of level 0 all tables are taken, of a deeper level the one that has
 the fewest bytes below it per byte of its own (the cheapest to push down), and with them all tables
-of the next level that they overlap.
+of the next level that they overlap. A table that overlaps nothing moves down without being read: so
+keys that come in ascending order are written once to the log and once to a table. (Out of level 0 only
+if it is not small: many small tables would be left lying beside each other, and each keeps a file open.)
 
 When no level is too large, what only takes up room is cleaned up: tables that a range delete covers
 or that consist mostly of old tombstones and expired records, then, one by one, tables that hold
@@ -34,6 +36,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 GARBAGE_SHARE = 0.5
+MOVED_SHARE_MIN = 0.25         # of a full table: what may leave level 0 unmerged
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Choice:
     @property
     def is_move(self):
         """One table with nothing below it: it goes down by an edit alone."""
-        return len(self.tables) == 1 and 0 < self.level < self.target and self.reason == "size"
+        return len(self.tables) == 1 and self.level < self.target and self.reason in ("size", "alone")
 
 
 class Busy:
@@ -120,14 +123,29 @@ def scores(version, options):
 
 
 def choose_level0(version, options, busy):
-    """All of level 0 that is free goes down; else, when there is too much of it, together."""
+    """A table that overlaps no other, else all of level 0 that is free, goes down; else, when there is
+    too much of it, together."""
     free = [table for table in version.levels[0] if table not in busy]
     if len(free) < options.level0_tables_trigger:
         return None
+    for table in reversed(free):
+        if stands_alone(table, version, options):
+            choice = Choice(0, 1, (table,), "alone")
+            if not busy.rules_out(choice):
+                return choice
     choice = downwards(version, 0, tuple(free), "tables", busy)
     if choice is None and len(version.levels[0]) >= options.slowdown_tables:
         choice = within_level0(free, options)
     return choice
+
+
+def stands_alone(table, version, options):
+    """Whether a table of level 0 may be one of level 1 as it is."""
+    properties = table.properties
+    if properties.file_bytes < options.table_bytes_max * MOVED_SHARE_MIN:
+        return False
+    around = (properties.least_key, properties.greatest_key)
+    return version.overlapping(0, *around) == [table] and not version.overlapping(1, *around)
 
 
 def within_level0(free, options):

@@ -9,6 +9,7 @@ import time
 
 import resp_kv
 from resp_kv.commands.table import COMMANDS
+from resp_kv.consistency import usual_flags
 from resp_kv.host import Host
 from resp_kv.latency import LatencyMonitor
 from resp_kv.line import Line
@@ -71,10 +72,17 @@ class Node:
 
     def new_line(self, client):
         """A client's line of replies from replicas, None while there are none."""
-        if self.replicator is None:
+        if self.replicator is None or self.replicator.coordinator is None:
             return None
-        return Line(self.replicator.coordinator, self.traffic, client, self.keyspaces[0].writer,
+        line = Line(self.replicator.coordinator, self.traffic, client, self.keyspaces[0].writer,
                     self.note_replica_error)
+        self.follow_defaults(line)
+        return line
+
+    def follow_defaults(self, line):
+        """The levels and time-outs of the configuration, until the client chooses others."""
+        line.follow_defaults()
+        line.flags = usual_flags(self.config)
 
     def note_replica_error(self, text):
         self.traffic.errors += 1

@@ -3,6 +3,8 @@
     no keys                     runs here, on this node's own state (PING, SCAN, CONFIG, ...)
     reads                       here: a quorum read of each key, then the handler
     reads and writes            at the preferred coordinator: the whole command goes there
+    KV.SET, KV.DEL with CONTEXT  here if this node holds a replica: such a write says itself what it
+                                has seen, so it needs no one place where writers meet
     MGET MSET DEL UNLINK EXISTS TOUCH over several slots      taken apart, gathered in order
     other commands over several slots, and transactions       CROSSSLOT: only one slot is atomic
     FLUSHDB FLUSHALL            every node
@@ -15,6 +17,7 @@ import logging
 
 from cluster.errors import NeedsDisk, StoreError
 from cluster.execution import Execution, Levels, Locks
+from cluster.levels import BadLevel
 from cluster.request import Sink
 from cluster.slots import slot_of, stored_key
 from resp_kv.commands.transactions import end
@@ -71,6 +74,8 @@ class Replicator:
         if any([len(key) > KEY_BYTES_MAX for key in keys]):
             raise CommandError(f"ERR a key has at most {KEY_BYTES_MAX} bytes")
         job = self.job_of(client, row, args)
+        if row.demand is not None:
+            self.check_levels(job, keys[0])
         if len({slot_of(key) for key in keys}) > 1:
             return self.start_scattered(client, job, keys)
         ticket = client.line.draw([self.stored(client, key) for key in keys], silent(client))
@@ -84,9 +89,24 @@ class Replicator:
 
     def job_of(self, client, row, args):
         line = client.line
-        return Job(row, args, client.db, client.resp, client, Levels(
-            1 if client.readonly else line.read_level, line.write_level,
-            line.read_timeout_ms, line.write_timeout_ms))
+        usual = Levels(1 if client.readonly else line.read_level, line.write_level,
+                       line.read_timeout_ms, line.write_timeout_ms)
+        if row is None or row.demand is None:
+            return Job(row, args, client.db, client.resp, client, usual)
+        demand = row.demand(args)
+        job = Job(row, args, client.db, client.resp, client, demand.over(usual))
+        job.anywhere = demand.anywhere
+        return job
+
+    def check_levels(self, job, key):
+        """Refuse levels that the replicas of a key can never give, before anything is done."""
+        plan = self.coordinator.plan_for(stored_key(0, key))
+        try:
+            plan.need_of(job.levels.read, False)
+            if job.row.is_write:
+                plan.need_of(job.levels.write, True)
+        except BadLevel as error:
+            raise CommandError(f"ERR {error}") from None
 
     # -- one command, one slot ----------------------------------------------------------------
 
@@ -98,6 +118,8 @@ class Replicator:
             return
         plan = self.coordinator.plan_for(job.stored[0])
         member = self.coordinator.preferred(plan, job.levels.write)
+        if job.anywhere and plan.mine >= 0:
+            member = self.coordinator.me
         if member < 0:
             then(None, "CLUSTERDOWN no replica of this key is alive")
         elif member == self.coordinator.me:
@@ -225,6 +247,7 @@ class Job:
         self.levels = job_levels
         self.queued, self.watched = None, {}
         self.stored = None
+        self.anywhere = False            # any replica may be the coordinator
 
     def prepare(self, node):
         """Find its stored keys, and whether it writes."""
@@ -236,7 +259,8 @@ class Job:
             db = selected(None, row, args, db, len(node.keyspaces))
             named += [(db, key) for key in row.keys_of(args)]
         self.stored = [stored_key(node.keyspaces[db].database, key) for db, key in named]
-        self.writes = self.queued is not None or (self.row.is_write and not harmless(self))
+        self.writes = self.queued is not None or (
+            self.row.is_write and not harmless(self)) or self.row.at_coordinator
 
     def commands(self):
         return [(self.row, self.args)] if self.queued is None else self.queued

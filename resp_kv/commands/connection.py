@@ -9,6 +9,7 @@ import hmac
 from functools import partial
 
 from resp_kv import REDIS_VERSION
+from resp_kv.commands.consistency import follow_defaults
 from resp_kv.commands.parsing import database_index, integer_or_none
 from resp_kv.commands.table import arg, command
 from resp_kv.commands.transactions import end
@@ -79,6 +80,7 @@ def reset(client, args):
     client.reply_mode = "on"
     client.no_evict = client.no_touch = client.readonly = client.asking = False
     client.authenticated = not password(client)
+    follow_defaults(client)
     return Simple("RESET")
 
 

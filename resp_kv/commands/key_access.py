@@ -46,9 +46,10 @@ SEVERAL = {
 }
 ONE = {
     **dict.fromkeys(("exists", "strlen", "touch", "type", "watch", "memory|usage",
-                     "object|encoding", "object|freq", "object|idletime", "object|refcount"), LOOK),
-    **dict.fromkeys(("del", "unlink"), ("RM", "delete")),
-    **dict.fromkeys(("mset", "psetex", "setex", "restore"), TARGET),
+                     "object|encoding", "object|freq", "object|idletime", "object|refcount",
+                     "kv.where"), LOOK),
+    **dict.fromkeys(("del", "unlink", "kv.del"), ("RM", "delete")),
+    **dict.fromkeys(("mset", "psetex", "setex", "restore", "kv.set"), TARGET),
     **dict.fromkeys(("msetnx", "setnx"), ("OW", "insert")),
     **dict.fromkeys(("expire", "expireat", "pexpire", "pexpireat", "persist", "setrange"),
                     ("RW", "update")),

@@ -41,6 +41,10 @@ class Transaction:
         self.bytes = 0
 
     def queue(self, row, args):
+        """Raises CommandError for what a transaction cannot do, which has one level for all."""
+        if row.demand is not None and row.demand(args).named:
+            raise CommandError("ERR LEVEL, R, W and TIMEOUT are not possible inside a transaction: it "
+                               "has the levels of its connection (KV.CONSISTENCY)")
         self.queued.append((row, args))
         self.bytes += sum(map(len, args)) + ARGUMENT_OVERHEAD_BYTES * len(args)
 

@@ -266,7 +266,7 @@ class ClusterShell(Events):
         self.replicator.redirect = get("cluster-redirect")
         for client in self.node.clients.values():
             if client.line is not None and not client.line.chosen:
-                client.line.follow_defaults()
+                self.node.follow_defaults(client.line)
 
     def stats(self):
         return self.coordinator.stats() if self.coordinator is not None else {}

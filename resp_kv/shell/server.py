@@ -129,7 +129,15 @@ class Server:
         def set_output_limits(limits):
             self.output_limits = tuple(limits["normal"])
 
+        def set_siblings(siblings_max):
+            writer.siblings_max = siblings_max
+
+        def set_clock_entries(entries_max):
+            writer.clock_entries_max = entries_max
+
         for name, apply in (("appendfsync", set_sync), ("max-pair-bytes", set_pair_limit),
+                            ("siblings-max", set_siblings),
+                            ("vector-clock-max-entries", set_clock_entries),
                             ("maxclients", set_clients),
                             ("client-output-buffer-limit", set_output_limits)):
             apply(self.config.get(name))

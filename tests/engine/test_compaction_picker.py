@@ -68,6 +68,37 @@ def test_a_table_with_nothing_below_moves():
     assert described(choice) == (1, 2, [1], "size")
 
 
+LARGE = OPTIONS.table_bytes_max // 4
+
+
+def test_a_table_of_level_0_that_overlaps_nothing_moves_the_oldest_first():
+    level0 = [table(9, b"g", b"h", LARGE), table(8, b"e", b"f", LARGE), table(7, b"c", b"d", LARGE)]
+    version = version_of(level0, [table(1, b"a", b"b"), table(2, b"i", b"j")])
+    first = choose(version, OPTIONS)
+    assert first.is_move
+    assert described(first) == (0, 1, [7], "alone")
+    assert choose(version, OPTIONS, under_way=[first]) is None       # two are left: fewer than three
+    assert described(choose(version_of([table(10, b"k", b"l", LARGE), *level0]), OPTIONS,
+                            under_way=[first])) == (0, 1, [8], "alone")
+
+
+def test_a_small_table_of_level_0_or_one_that_overlaps_goes_down_with_the_others():
+    small = [table(9, b"g", b"h", LARGE - 1), table(8, b"e", b"f", 9), table(7, b"c", b"d", 9)]
+    assert described(choose(version_of(small), OPTIONS)) == (0, 1, [7, 8, 9], "tables")
+    level0 = [table(9, b"c", b"f", LARGE), table(8, b"e", b"g", LARGE), table(7, b"i", b"j", LARGE)]
+    below = [table(1, b"j", b"k")]
+    assert described(choose(version_of(level0, below), OPTIONS)) == (0, 1, [1, 7, 8, 9], "tables")
+    assert described(choose(version_of(level0), OPTIONS)) == (0, 1, [7], "alone")
+
+
+def test_no_table_moves_into_a_range_that_another_compaction_writes_to():
+    level0 = [table(9, b"g", b"h", LARGE), table(8, b"e", b"f", LARGE), table(7, b"p", b"q", LARGE)]
+    level1 = [table(1, b"a", b"b"), table(2, b"r", b"s")]
+    writing = choose(version_of([table(3, b"a", b"s"), table(4, b"b", b"r"), table(5)], level1), OPTIONS)
+    assert writing.target == 1
+    assert choose(version_of(level0, level1), OPTIONS, under_way=[writing]) is None
+
+
 def test_what_is_under_way_is_left_alone():
     one, two = table(1, b"a", b"c", 5000), table(2, b"d", b"f", 5000)
     below = table(3, b"a", b"b")

@@ -1,0 +1,3 @@
+from benchmarks.cluster.compare import main
+
+main()

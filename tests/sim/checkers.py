@@ -1,0 +1,124 @@
+"""What a Dynamo store owes its clients, demanded of a history. Each violation is one sentence.
+
+N replicas; W and R are how many answers an operation asked for. `holders` is W less the replicas that
+may have forgotten the write: with `appendfsync always` and after kills it is W itself; with everysec
+a power loss between the write and the sync that covers it takes one away. Demanded is:
+
+    found      a read sees every acknowledged write with R + holders > N that was acknowledged before
+               the read began: among what it returns, or covered by something that it returns. After
+               healing every key is read at ALL, so there it is demanded of every write that has
+               a holder left
+    order      a blind write that began after another one was acknowledged, quorums overlapping,
+               replaces it: clocks that are off do not turn the order of writes round. A write
+               that ended in TIMEOUT or NOQUORUM with acknowledgements may take effect at any time
+    siblings   no version is returned together with one that has it in its past
+    honesty    what was refused as "nothing was done" is never read; whatever is read was written; OK
+               at W is not told before W replicas have taken it (or something that covers it)
+    converged  after healing and one read of each key at ALL the replicas hold equal states
+
+So what is deleted stays deleted: a tombstone is a version like any other.
+Not demanded: that R + W <= N sees anything; that concurrent blind writes keep an order.
+"""
+
+from tests.sim.history import NO, OK
+from tests.sim.stored import state_of
+
+
+class Violation(AssertionError):
+    def __init__(self, what, key, operations, at_us):
+        self.what, self.key, self.operations, self.at_us = what, key, operations, at_us
+        super().__init__(f"{what}: key {key.name}; " + "; ".join(map(repr, operations)))
+
+
+def check_key(key):
+    """Raise Violation if a read of this key shows what it must not."""
+    acknowledged = [w for w in key.writes if w.result == OK]
+    for read in key.reads:
+        if read.result == OK:
+            check_written(key, read)
+            check_siblings(key, read)
+            check_found(key, read, acknowledged)
+            check_order(key, read, acknowledged)
+
+
+def check_written(key, read):
+    for dot, operation in read.siblings:
+        if operation is None:
+            raise Violation(f"read a version that nobody wrote, {dot}", key, [read], read.end_us)
+        if operation.result == NO:
+            raise Violation("read what was refused as not done", key, [read, operation], read.end_us)
+
+
+def check_siblings(key, read):
+    for one in read.siblings:
+        for other in read.siblings:
+            if one is not other and key.covers(one, other[0]):
+                raise Violation("one sibling has another one in its past", key,
+                                [read, one[1], other[1]], read.end_us)
+
+
+def check_found(key, read, acknowledged):
+    replicas = len(key.replicas)
+    for write in acknowledged:
+        if write.end_us >= read.start_us or read.need + key.holders(write) <= replicas:
+            continue
+        if not any(operation is write or key.covers((dot, operation), write.dot)
+                   for dot, operation in read.siblings):
+            shown = [operation for _, operation in read.siblings]
+            raise Violation("an acknowledged write is not found", key, [write, read, *shown],
+                            read.end_us)
+
+
+def check_order(key, read, acknowledged):
+    replicas = len(key.replicas)
+    for _, old in read.siblings:
+        if old.result != OK:
+            continue
+        for write in acknowledged:
+            if (write is not old and write.blind and old.end_us < write.start_us
+                    and write.end_us < read.start_us
+                    and key.holders(old) + write.need > replicas
+                    and key.holders(write) + read.need > replicas):
+                raise Violation("an overwritten version is read", key, [old, write, read], read.end_us)
+
+
+def check_taken(key, operation, at_us):
+    """At the moment of an OK: count the replicas that have it. Those that went down or came up since
+    the operation began get the benefit of the doubt."""
+    taken = 0
+    for machine in key.replicas:
+        node = machine.node
+        if node is None or machine.started_us > operation.start_us:
+            taken += 1
+            continue
+        state = state_of(node.record(key.stored))
+        taken += state.covers(*operation.dot)
+    if taken < operation.need:
+        raise Violation(f"OK at {operation.need} replicas, but only {taken} have taken it", key,
+                        [operation], at_us)
+
+
+def check_converged(key, at_us):
+    states = [state_of(machine.node.record(key.stored)) for machine in key.replicas]
+    if any(state != states[0] for state in states):
+        raise Violation("replicas differ after repair: " + " | ".join(map(repr, states)), key,
+                        key.reads[-1:], at_us)
+
+
+def check_counter(key):
+    """Where nothing fails and all agree who coordinates, INCR is exact."""
+    done = [w for w in key.writes if w.result == OK]
+    perhaps = [w for w in key.writes if w.result not in (OK, NO)]
+    numbers = [int(w.reply) for w in done]
+    if len(set(numbers)) != len(numbers) or max(numbers, default=0) > len(done) + len(perhaps):
+        raise Violation(f"a counter gave {sorted(numbers)}", key, done, 0)
+
+
+def check_poisoned(world):
+    """No clock was dragged further into the future than the permitted drift."""
+    for machine in world.machines:
+        clock = machine.node.clock
+        ahead_ms = (clock.last >> 16) - machine.wall_ms
+        if machine.number != world.options.fast_clock and ahead_ms > clock.drift_ms_max:
+            raise Violation(f"the clock of node {machine.number} is {ahead_ms} ms ahead", world.keys[0],
+                            [], world.loop.now_us)

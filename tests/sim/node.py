@@ -1,0 +1,216 @@
+"""One node: the real coordinator, replica and engine, in an environment of virtual things.
+
+A turn is what the shell's driver does in one round of its loop: take what has arrived, append all of it
+to the log with one write, and only then let frames and replies leave. With `appendfsync always`
+whatever answers somebody waits for the sync that covers the turn; requests to others may leave.
+"""
+
+from cluster.coordinator import Coordinator
+from cluster.environment import Environment
+from cluster.execution import Locks
+from cluster.hlc import Clock
+from cluster.replica import Replica
+from resp_kv.shell.store import EngineStore
+from tests.sim import commands
+from tests.sim.stored import record_of
+
+TICK_MS = 10
+SYNC_MS = 1000
+
+
+class Node(Environment):
+    def __init__(self, world, machine, engine):
+        self.world, self.machine, self.engine = world, machine, engine
+        self.number, self.generation = machine.number, machine.generation
+        self.random = world.stream(f"node {self.number} generation {self.generation}")
+        self.clock = Clock(machine.wall_ms)
+        self.clock.recover(engine.greatest_hlc)
+        self.store = EngineStore(engine)
+        self.monotonic_ms = world.loop.now_ms
+        self.replica = Replica(self.store, self.clock)
+        self.actor = (self.number + 1) << 32 | self.generation << 1
+        self.coordinator = Coordinator(self, self.replica, world.members, self.number, self.actor,
+                                       world.plans_of(self.number))
+        self.coordinator.wait_for_sync = world.options.always
+        self.coordinator.executor = self
+        self.locks = Locks()
+        self.inbox, self.frames, self.answers, self.replies = [], [], [], []
+        self.held = []                     # (log position, answers and replies) until it is synced
+        self.writing = {}                  # client's operation -> its Request, to learn its dots
+        self.waking = self.loading = self.stopped = False
+        self.syncing = None
+        self.tick_ms = self.monotonic_ms
+        self.call_later(self.random.uniform(0, TICK_MS), self.tick)
+        if not world.options.always:
+            self.call_later(self.random.uniform(0, SYNC_MS), self.sync_every_second)
+
+    def stop(self):
+        self.stopped = True
+        self.world = self.store = self.replica = self.coordinator = self.engine = None
+        self.inbox, self.held, self.writing, self.locks, self.syncing = [], [], {}, None, None
+
+    # -- the doors of Environment --------------------------------------------------------------
+
+    def send_frame(self, member, frame):
+        link = self.world.network.link(self.number, member)
+        if link is None:
+            return False
+        self.frames.append((link, frame))
+        return True
+
+    def answer_frame(self, link, frame):
+        self.answers.append((link, frame))
+
+    def load_soon(self):
+        if not self.loading:
+            self.loading = True
+            self.call_later(self.random.uniform(0.1, self.world.options.load_ms), self.deliver,
+                            self.loaded)
+        return 0
+
+    def call_later(self, delay_ms, callback, *args):
+        return self.world.loop.call_later(delay_ms, self.guarded, callback, args)
+
+    def guarded(self, callback, args):
+        if not self.stopped:
+            callback(*args)
+
+    # -- turns ---------------------------------------------------------------------------------
+
+    def deliver(self, action, *args):
+        """Something has arrived: a frame, a client's command, the end of a read or a sync."""
+        self.inbox.append((action, args))
+        self.wake()
+
+    def wake(self):
+        if not self.waking and not self.machine.paused and self.inbox:
+            self.waking = True
+            self.call_later(self.random.uniform(0.01, 0.2), self.turn)
+
+    def turn(self):
+        self.waking = False
+        if self.machine.paused:
+            return
+        self.clock.now_ms = self.machine.wall_ms
+        self.monotonic_ms = self.world.loop.now_ms
+        inbox, self.inbox = self.inbox, []
+        self.engine.write_room()
+        for action, args in inbox:
+            action(*args)
+        self.end_turn()
+
+    def end_turn(self):
+        self.engine.commit()
+        self.coordinator.committed(self.engine.written_position)
+        if self.engine.dirty():            # a write that was stamped again: the next turn's
+            self.deliver(self.nothing)
+        for operation, request in self.writing.items():
+            operation.stamped(request.hlc, request.actor)
+        self.world.watch_turn(self)
+        frames, self.frames = self.frames, []
+        for link, frame in frames:
+            self.world.network.send(link, frame)
+        self.let_answers_leave()
+        self.run_steps()
+
+    def nothing(self):
+        pass
+
+    def let_answers_leave(self):
+        position = self.engine.written_position
+        answers, self.answers, replies, self.replies = self.answers, [], self.replies, []
+        if self.world.options.always and self.world.answers_wait(self, position):
+            self.held.append((position, answers, replies))
+            self.begin_sync()
+            return
+        self.leave(answers, replies)
+
+    def leave(self, answers, replies):
+        for link, frame in answers:
+            self.world.network.answer(link, frame)
+        for operation, outcome in replies:
+            self.world.reply(self, operation, outcome)
+
+    def run_steps(self):
+        if self.random.random() < self.world.options.seal_chance:
+            self.engine.seal()
+        if self.engine.step_wanted(self.clock.now_ms, 0):
+            self.engine.run_steps(self.clock.now_ms, 0)
+
+    def tick(self):
+        if not self.machine.paused:
+            self.deliver(self.coordinator_tick)
+        self.call_later(TICK_MS, self.tick)
+
+    def coordinator_tick(self):
+        self.coordinator.tick(self.world.loop.now_ms)
+
+    # -- what arrives --------------------------------------------------------------------------
+
+    def frame_arrives(self, member, link, frame):
+        if self.world.tampers(self, member, link, frame):
+            return
+        self.coordinator.receive_bytes(member, link, frame)
+
+    def member_is(self, member, alive):
+        self.coordinator.set_alive(member, alive)
+
+    def loaded(self):
+        self.loading = False
+        work = self.store.take_work()
+        if work is not None:
+            work.run()
+            self.store.install(work)
+        self.coordinator.retry_cold()
+
+    def command_arrives(self, operation):
+        self.world.trace.note(f"node {self.number}", f"client: {operation}")
+        commands.begin(self, operation)
+
+    def execute(self, member, link, request_id, header, key, body):
+        """The executor's door: a command that another node sent here."""
+        commands.execute_for(self, link, request_id, header, body)
+
+    def reply(self, operation, outcome):
+        request = self.writing.pop(operation, None)
+        if request is not None:
+            operation.stamped(request.hlc, request.actor)
+        self.replies.append((operation, outcome))
+
+    # -- syncing the log -----------------------------------------------------------------------
+
+    def sync_every_second(self):
+        self.begin_sync()
+        self.call_later(SYNC_MS, self.sync_every_second)
+
+    def begin_sync(self):
+        if self.syncing is not None or self.machine.paused:
+            return
+        sync = self.engine.take_sync()
+        if sync is not None:
+            self.syncing = sync
+            slow = self.random.random() < self.world.options.slow_syncs
+            self.call_later(self.random.uniform(20, 200) if slow else self.random.uniform(0.2, 4),
+                            self.sync_runs, sync, self.world.loop.now_us)
+
+    def sync_runs(self, sync, taken_us):
+        sync.run()
+        self.machine.synced_us = taken_us
+        self.deliver(self.sync_ends, sync)
+
+    def sync_ends(self, sync):
+        self.syncing = None
+        self.engine.finish_sync(sync)
+        position = self.engine.synced_position
+        if self.world.options.always:
+            self.coordinator.synced(position)
+            while self.held and self.held[0][0] <= position:
+                _, answers, replies = self.held.pop(0)
+                self.leave(answers, replies)
+            if self.held:
+                self.begin_sync()
+
+    # -- for the checkers ----------------------------------------------------------------------
+
+    def record(self, stored):
+        return record_of(self.engine, stored)

@@ -1,0 +1,79 @@
+"""Whole clusters under faults, on virtual time: the real coordinator, replicas, executions and engine.
+
+SIM_SEEDS=300 and SIM_FIRST=0 choose the seeds; `make sim SEEDS=10000` runs more of them. A failing
+seed prints the command that replays it. What is demanded stands in checkers.py.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sim.run import digest_of, failure_of, run_many
+from tests.sim.scenario import draw_options, fast_clock
+
+ROOT = Path(__file__).parents[2]
+SEEDS = int(os.environ.get("SIM_SEEDS", "300"))
+FIRST = int(os.environ.get("SIM_FIRST", "0"))
+DIGEST = "from tests.sim.run import digest_of; from tests.sim.scenario import draw_options; " \
+         "print(digest_of(draw_options({})))"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_nothing_is_lost_and_nothing_is_made_up():
+    failures = list(run_many(FIRST, SEEDS))
+    assert not failures, "\n\n".join(failures[:5])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_clock_ten_seconds_ahead_poisons_nothing(seed):
+    failure = failure_of(fast_clock(seed))
+    assert failure is None, failure
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_seed_is_a_history(seed):
+    assert digest_of(draw_options(seed)) == digest_of(draw_options(seed))
+
+
+def test_seeds_differ():
+    assert len({digest_of(draw_options(seed)) for seed in range(4)}) == 4
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+def test_the_order_of_hashes_plays_no_part(seed):
+    digests = [
+        subprocess.run([sys.executable, "-c", DIGEST.format(seed)], cwd=ROOT, check=True,
+                       capture_output=True, env={**os.environ, "PYTHONHASHSEED": hashes}).stdout
+        for hashes in ("0", "1", "4711")]
+    assert digests[0] == digests[1] == digests[2] == digest_of(draw_options(seed)).encode() + b"\n"
+
+
+def seeds_of(weathers, count, always=None):
+    """The first seeds with such weather."""
+    found = (seed for seed in range(10_000) if draw_options(seed).weather in weathers
+             and always in (None, draw_options(seed).always))
+    return [next(found) for _ in range(count)]
+
+
+@pytest.mark.parametrize("canary, weathers, always, what", [
+    ("forgetful", ("calm", "network"), None, "have taken it"),
+    ("lenient", ("islands",), None, "overwritten version"),
+    ("hasty", ("crashes", "storm"), True, "not found"),
+    ("lazy", ("network", "storm"), None, "not found"),
+])
+def test_a_canary_is_caught(canary, weathers, always, what):
+    caught = []
+    for seed in seeds_of(weathers, 24, always):
+        options = draw_options(seed)
+        options.canary = canary
+        failure = failure_of(options)
+        if failure is not None:
+            caught.append(failure)
+            assert f"--seed {seed} --canary {canary}" in failure
+        if any(what in failure for failure in caught):
+            return
+    pytest.fail(f"24 seeds did not catch it: {caught}")

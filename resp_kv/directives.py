@@ -228,6 +228,11 @@ copies("write-consistency", Level("ANY"), "QUORUM",
 copies("sloppy-quorum", YesNo(), "yes",
        "Let the next healthy node stand in for a replica that is down; no: such a request fails.",
        mutable=True, ours=True)
+copies("hint-window", Integer(1, INT_MAX), "10800",
+       "Seconds for which writes are kept for a replica that is down (hints); what it missed before "
+       "is found by comparing replicas.", mutable=True, ours=True)
+copies("hint-bytes-max", Memory(MIB), "1gb",
+       "Bytes of hints that a node keeps for one other node.", mutable=True, ours=True)
 copies("read-request-timeout", Integer(1, INT_MAX), "5000",
        "Milliseconds that a read waits for replicas.", mutable=True, ours=True)
 copies("write-request-timeout", Integer(1, INT_MAX), "2000",

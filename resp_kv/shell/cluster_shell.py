@@ -17,6 +17,7 @@ from cluster.coordinator import Coordinator
 from cluster.document import Member, from_json
 from cluster.founding import Settings
 from cluster.gossip_format import BadGossip
+from cluster.hints import Hints
 from cluster.journal import Journal
 from cluster.membership import Events, Membership
 from cluster.plan import Plan
@@ -32,6 +33,7 @@ log = logging.getLogger("resp_kv.cluster")
 
 DOCUMENT_FILE = "cluster.json"
 TICK_S = 0.01
+HINTS_EVERY = 100              # ticks between two looks at the hints
 PEERS_EVERY = 10               # ticks between two looks at the connections
 
 
@@ -121,6 +123,8 @@ class ClusterShell(Events):
         self.ticks += 1
         if self.ticks % PEERS_EVERY == 0:
             self.peers.tick()
+        if self.ticks % HINTS_EVERY == 0 and self.coordinator is not None:
+            self.hints.retry()
         driver.finish_outside()
 
     def garbage(self):
@@ -152,6 +156,8 @@ class ClusterShell(Events):
             self.environment, self.replica, list(document.members), index, self.writer.actor, plans)
         self.driver.coordinator = self.coordinator
         self.coordinator.journal = Journal(self.config.get("conflict-journal-max-len"))
+        self.hints = Hints(self.coordinator, window_ms=self.config.get("hint-window") * 1000,
+                           bytes_max=self.config.get("hint-bytes-max"))
         self.replicator = Replicator(self.node, self.coordinator,
                                      siblings_max=self.config.get("siblings-max"))
         self.view = LiveView(document, self.membership, self.coordinator, self.writer)
@@ -249,7 +255,8 @@ class ClusterShell(Events):
     def follow_config(self):
         for name in ("read-consistency", "write-consistency", "read-request-timeout",
                      "write-request-timeout", "appendfsync", "sloppy-quorum", "siblings-max",
-                     "vector-clock-max-entries", "cluster-redirect"):
+                     "vector-clock-max-entries", "cluster-redirect", "hint-window",
+                     "hint-bytes-max"):
             self.config.subscribe(name, lambda _: self.apply_levels())
 
     def apply_levels(self):
@@ -261,6 +268,9 @@ class ClusterShell(Events):
         coordinator.write_level = levels.code_of(get("write-consistency"), writing=True)
         coordinator.read_timeout_ms = get("read-request-timeout")
         coordinator.write_timeout_ms = get("write-request-timeout")
+        coordinator.sloppy = get("sloppy-quorum")
+        self.hints.window_ms = get("hint-window") * 1000
+        self.hints.bytes_max = get("hint-bytes-max")
         coordinator.wait_for_sync = get("appendfsync") == "always"
         self.replicator.siblings_max = get("siblings-max")
         self.replicator.redirect = get("cluster-redirect")

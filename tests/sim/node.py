@@ -8,6 +8,7 @@ whatever answers somebody waits for the sync that covers the turn; requests to o
 from cluster.coordinator import Coordinator
 from cluster.environment import Environment
 from cluster.execution import Locks
+from cluster.hints import Hints
 from cluster.hlc import Clock
 from cluster.replica import Replica
 from resp_kv.shell.store import EngineStore
@@ -16,6 +17,7 @@ from tests.sim.stored import record_of
 
 TICK_MS = 10
 SYNC_MS = 1000
+HINTS_MS = 1000
 
 
 class Node(Environment):
@@ -33,7 +35,10 @@ class Node(Environment):
                                        world.plans_of(self.number))
         self.coordinator.wait_for_sync = world.options.always
         self.coordinator.executor = self
+        self.hints = Hints(self.coordinator, window_ms=3 * 3_600_000, bytes_max=1 << 30) \
+            if world.options.hints else None
         self.locks = Locks()
+        self.hints_ms = 0.0
         self.inbox, self.frames, self.answers, self.replies = [], [], [], []
         self.held = []                     # (log position, answers and replies) until it is synced
         self.writing = {}                  # client's operation -> its Request, to learn its dots
@@ -144,6 +149,9 @@ class Node(Environment):
 
     def coordinator_tick(self):
         self.coordinator.tick(self.world.loop.now_ms)
+        if self.hints is not None and self.world.loop.now_ms >= self.hints_ms:
+            self.hints_ms = self.world.loop.now_ms + HINTS_MS
+            self.hints.retry()
 
     # -- what arrives --------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class Options:
     cold_disks: bool = False
     slow_syncs: float = 0.02               # share of syncs that take up to 200 ms
     seal_chance: float = 0.002             # of each turn
+    hints: bool = True                     # kept for whoever missed a write; they count for nothing
     sticky: bool = False                   # clients stay where they are when they are refused
     heal_ms: int = 6000
     fast_clock: int = -1                   # a node whose clock is ten seconds ahead

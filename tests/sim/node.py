@@ -35,8 +35,6 @@ class Node(Environment):
                                        world.plans_of(self.number))
         self.coordinator.wait_for_sync = world.options.always
         self.coordinator.executor = self
-        self.hints = Hints(self.coordinator, window_ms=3 * 3_600_000, bytes_max=1 << 30) \
-            if world.options.hints else None
         self.locks = Locks()
         self.hints_ms = 0.0
         self.inbox, self.frames, self.answers, self.replies = [], [], [], []
@@ -45,6 +43,8 @@ class Node(Environment):
         self.waking = self.loading = self.stopped = False
         self.syncing = None
         self.tick_ms = self.monotonic_ms
+        self.hints = Hints(self.coordinator, window_ms=3 * 3_600_000, bytes_max=1 << 30) \
+            if world.options.hints else None
         self.call_later(self.random.uniform(0, TICK_MS), self.tick)
         if not world.options.always:
             self.call_later(self.random.uniform(0, SYNC_MS), self.sync_every_second)

@@ -22,6 +22,7 @@ cdef enum Flag:
     VERSION_ONLY = 8       # a value above LARGE_BYTES may be left out
     RESP3 = 16
     STRICT = 32            # sloppy-quorum no
+    LAST_ROUND = 64        # a sweep that is not repeated: how new the replica's clock is does not matter
 
 cdef enum Status:
     APPLIED = 0

@@ -121,6 +121,18 @@ cdef class Line:
                                False, self.write_level, self.write_timeout_ms, self.flags, ticket)
         return 1
 
+    def draw_alone(self, silent=False):
+        """A ticket for a command that concerns every key: only while nothing is under way, and nothing
+        starts before it has ended."""
+        cdef Ticket ticket = Ticket.__new__(Ticket)
+        if self.tickets:
+            return None
+        ticket.line, ticket.form, ticket.use, ticket.keys = self, AS_BYTES, ALONE_USE, ()
+        ticket.silent = silent
+        self.alone = True
+        self.tickets.append(ticket)
+        return ticket
+
     def draw(self, keys, silent=False):
         """A ticket for a command that reads and writes these stored keys; None: wait."""
         cdef Ticket ticket = Ticket.__new__(Ticket)
@@ -132,7 +144,7 @@ cdef class Line:
 
     cdef int take(self, Ticket ticket, object key) except -1:
         """Stand in the line, if nothing under way is in the way."""
-        if len(self.tickets) >= TICKETS_MAX:
+        if self.alone or len(self.tickets) >= TICKETS_MAX:
             return 0
         if ticket.use == SOLE_USE:
             for one in key:
@@ -155,6 +167,9 @@ cdef class Line:
         return 1
 
     cdef int give_back(self, Ticket ticket) except -1:
+        if ticket.use == ALONE_USE:
+            self.alone = False
+            return 0
         if ticket.use == SOLE_USE:
             for key in ticket.keys:
                 self.busy.pop(key, None)

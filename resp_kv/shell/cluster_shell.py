@@ -121,6 +121,8 @@ class ClusterShell(Events):
         self.ticks += 1
         if self.ticks % PEERS_EVERY == 0:
             self.peers.tick()
+            for member in range(len(self.environment.links)):
+                self.update_alive(member)
         driver.finish_outside()
 
     def garbage(self):
@@ -230,9 +232,11 @@ class ClusterShell(Events):
                 membership.note_refused(member)
 
     def update_alive(self, member):
+        """A connection that takes no more is as good as none, until it takes something again."""
         if self.coordinator is not None and member != self.membership.index:
+            link = self.environment.links[member]
             self.coordinator.set_alive(member, bool(self.membership.alive[member])
-                                       and self.environment.links[member] is not None)
+                                       and link is not None and not link.is_full)
 
     def take_gossip(self, link, payload):
         try:

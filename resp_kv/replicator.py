@@ -267,7 +267,8 @@ class Job:
 
     @property
     def flags(self):
-        return RESP3 if self.resp == 3 else 0
+        """What its coordinator has to know: the protocol's version, and sloppy or not."""
+        return (RESP3 if self.resp == 3 else 0) | self.home.line.flags
 
     def run(self, node, view):
         """The reply value. Raises NeedsDisk while something has to be read."""

@@ -15,8 +15,9 @@ from cluster.request cimport EXECUTED, FAILED, OPEN, OVERTAKEN, READING, SUCCESS
 from cluster.store cimport FOUND, PENDING
 from cluster.writes cimport may_restamp
 from cluster.wire cimport (
-    ACKNOWLEDGE, APPLIED, BUNDLE, DRIFTED, EXECUTE, FORWARD, HINT, HINTED, NOTHING, OUTCOME, QUIET, READ, REFUSED,
-    REPLY, STRICT, SUPERSEDED, SWEEP, TOMBSTONE, VERSION, WRITE, Header, make_frame, take_frame, zero,
+    ACKNOWLEDGE, APPLIED, BUNDLE, DRIFTED, EXECUTE, FORWARD, HINT, HINTED, LAST_ROUND, NOTHING,
+    OUTCOME, QUIET, READ, REFUSED, REPLY, STRICT, SUPERSEDED, SWEEP, TOMBSTONE, VERSION, WRITE, Header,
+    make_frame, take_frame, zero,
 )
 
 from cluster import levels
@@ -49,13 +50,17 @@ cdef class Coordinator(Writes):
 
     def execute(self, int member, bytes key, bytes body, int level, uint32_t timeout_ms, flags,
                 Sink sink):
-        """Have another node run a command. The reply's bytes are `request.value`."""
+        """Have another node run a command. The reply's bytes are `request.value`.
+
+        The frame says until when somebody waits: a process that was frozen finds frames in its socket
+        whose clients were told long ago that the outcome is unknown, and may have written since."""
         cdef Header header
         cdef Request request = self.make(
             EXECUTED, self.plan_of(PyBytes_AS_STRING(key)), sink, level, timeout_ms)
         zero(&header)
         header.request, header.sent_hlc, header.level = request.id, self.clock.last, level
         header.timeout_ms, header.flags = timeout_ms, flags
+        header.deadline_ms = self.clock.now_ms + timeout_ms
         request.target = member
         if self.env.send(member, make_frame(
                 EXECUTE, &header, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
@@ -100,7 +105,7 @@ cdef class Coordinator(Writes):
             return self.receive_sweep(member, link, frame)
         if kind == HINT:
             return self.receive_hint(member, link, frame)
-        if kind == EXECUTE:
+        if kind == EXECUTE and frame.header.deadline_ms + self.clock.drift_ms_max >= self.clock.now_ms:
             self.executor.execute(member, link, frame.header.request, dict(frame.header),
                                   frame.key[:frame.key_bytes], frame.body[:frame.body_bytes])
         return 0               # an unknown kind comes from a newer version: nobody waits for ever
@@ -162,13 +167,17 @@ cdef class Coordinator(Writes):
             ACKNOWLEDGE, &header, b"", 0, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)))
 
     cdef int receive_sweep(self, int member, object link, const Frame* frame) except -1:
+        """SUPERSEDED: done, but this clock was ahead, so newer writes may have been acknowledged here."""
+        cdef uint64_t newest_hlc = 0
         if self.drifted(frame.header.hlc) or frame.key_bytes != 1:
             return self.acknowledge(link, frame, DRIFTED, 0, self.drift_text(frame.header.hlc))
         try:
             self.replica.store.flush(<uint8_t>frame.key[0], frame.header.hlc, frame.header.actor)
         except StoreError as error:
             return self.acknowledge(link, frame, REFUSED, 0, str(error).encode())
-        return self.acknowledge(link, frame, APPLIED, 0, b"")
+        if self.clock.last > frame.header.hlc and not frame.header.flags & LAST_ROUND:
+            newest_hlc = self.clock.last
+        return self.acknowledge(link, frame, SUPERSEDED if newest_hlc else APPLIED, newest_hlc, b"")
 
     cdef int receive_read(self, int member, object link, const Frame* frame) except -1:
         cdef Header header

@@ -14,7 +14,8 @@ few places where nothing may run in between (EXEC).
 from cluster.causal import Copy, observe
 from cluster.errors import NeedsDisk, PairTooLarge
 from cluster.versions import (
-    State, annotate, blind, context_of, from_record, parse_context, prune, put, to_record)
+    State, annotate, context_of, from_record, parse_context, prune, put, to_record)
+from cluster.versions import blind as blind_state
 from cluster.slots cimport KEY_BYTES_MAX, PREFIX_BYTES, SLOTS, encode_key
 from cluster.store cimport ABSENT, FOUND, PENDING
 from cluster.versions cimport read_winner
@@ -247,7 +248,7 @@ cdef class Keyspace:
         row.hlc, row.actor = self.writer.clock.tick(), self.writer.actor
         row.deadline_ms, row.annotation, row.tombstone = deadline_ms, 0, tombstone
         self.store_row(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), &row)
-        return context_of(blind(row.hlc, row.actor, value, tombstone, deadline_ms))
+        return context_of(blind_state(row.hlc, row.actor, value, tombstone, deadline_ms))
 
     cdef int store_state(self, bytes key, object state) except -1:
         """A causal state, which is stored as a whole: of two of one dot the later stays."""

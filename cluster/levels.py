@@ -30,7 +30,7 @@ class BadLevel(ValueError):
 def code_of(word, *, writing):
     """The code of a level as a client writes it, in any case: a name or a number."""
     text = word.decode("ascii", "replace") if isinstance(word, bytes) else str(word)
-    if text.isdecimal() and 1 <= int(text) <= REPLICAS_MAX:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= REPLICAS_MAX:
         return int(text)
     code = NAMES.get(text.upper())
     if code is None:

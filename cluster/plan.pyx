@@ -35,10 +35,13 @@ cdef class Plan:
 
     cdef Need need(self, int level, bint writing):
         """What a level asks of this partition. Raises levels.BadLevel."""
+        if self.last_need[writing] is not NULL and self.last_level[writing] == level:
+            return <Need>self.last_need[writing]
         cdef dict needs = self.write_needs if writing else self.read_needs
         need = needs.get(level)
         if need is None:
             need = needs[level] = levels.need(level, self.places, self.here)
+        self.last_level[writing], self.last_need[writing] = level, <void*>need
         return need
 
     def need_of(self, level, writing):

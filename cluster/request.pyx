@@ -4,6 +4,8 @@ A Sink is told once how a request ended (`result`, `text`, the version read). A 
 that moment: a write that has its W answers still waits for the others, to know who missed it.
 """
 
+cimport cython
+
 
 cdef class Sink:
     """Whoever waits for a request: a client's place in the line of replies, another node, a command."""
@@ -17,6 +19,8 @@ cdef class Sink:
         raise NotImplementedError
 
 
+@cython.no_gc              # no cycle outlives a request: its sink is let go when it is told
+@cython.freelist(1024)
 cdef class Request:
     @property
     def succeeded(self):

@@ -102,7 +102,7 @@ class View:
 class KeyspaceView:
     """One database inside a View. `local` is this node's own Keyspace of that database."""
 
-    synchronous = False
+    synchronous = True               # nothing here waits: what is not read yet raises NeedsDisk
 
     def __init__(self, view, local):
         self.view, self.local = view, local
@@ -203,10 +203,18 @@ class KeyspaceView:
     # -- what is this node's own --------------------------------------------------------------
 
     def page(self, cursor, count=10):
-        return self.local.page(cursor, count)
+        return self.on_the_spot(self.local.page, cursor, count)
 
     def size(self):
-        return self.local.size()
+        return self.on_the_spot(self.local.size)
+
+    def on_the_spot(self, ask, *arguments):
+        """Only transactions come by here, and these do not stop half-way."""
+        before, self.local.synchronous = self.local.synchronous, True
+        try:
+            return ask(*arguments)
+        finally:
+            self.local.synchronous = before
 
 
 def state_of_nothing():

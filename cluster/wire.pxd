@@ -23,7 +23,8 @@ cdef enum Flag:
     VERSION_ONLY = 8       # a value above LARGE_BYTES may be left out
     RESP3 = 16
     STRICT = 32            # sloppy-quorum no
-    HINTED = 64            # what is kept for the member (level - 1), which is down
+    LAST_ROUND = 64        # a sweep that is not repeated: how new the replica's clock is does not matter
+    HINTED = 128           # what is kept for the member (level - 1), which is down
 
 cdef enum Status:
     APPLIED = 0

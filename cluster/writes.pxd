@@ -12,6 +12,8 @@ cdef class Writes(Reads):
     cdef int apply_mine(self, Request request) except -1
     cdef int apply_changes(self, Request request) except -1
     cdef bytes write_frame(self, Request request)
+    cdef int sweep_all(self, Request request) except -1
+    cdef int sweep_again(self, Request request) except -1
     cdef int count_older(self, Request request, uint32_t bit, uint64_t newest_hlc) except -1
     cdef int stamp(self, Request request) except -1
     cdef int forward(self, Request request, int member) except -1

@@ -24,7 +24,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cluster.replica cimport COLD, OLDER, TAKEN
 from cluster.request cimport FAILED, FORWARDED, NO_QUORUM, OPEN, OVERTAKEN, SUCCESS, WRITING
 from cluster.wire cimport (
-    BUNDLE, FORWARD, HINT, STRICT, SWEEP, TOMBSTONE, WRITE, Header, make_frame, version_frame, zero,
+    BUNDLE, FORWARD, HINT, LAST_ROUND, STRICT, SWEEP, TOMBSTONE, WRITE, Header, make_frame,
+    version_frame, zero,
 )
 
 from cluster import levels, outcome
@@ -267,6 +268,8 @@ cdef class Writes(Reads):
                 self.forget(request)
             return 0
         if enough(request):
+            if request.older and is_sweep(request):
+                return self.sweep_again(request)
             if request.older and self.journal is not None and request.changes is None:
                 self.journal.note(request.key, request.hlc, request.actor, request.tombstone,
                                   request.value)
@@ -291,39 +294,57 @@ cdef class Writes(Reads):
             request.text = self.drift_text(newest_hlc).decode()
             return 0
         request.older |= bit
+        if is_sweep(request):
+            request.acks |= bit            # it has swept what is older
         request.newest_hlc = max(request.newest_hlc, newest_hlc)
         return 0
 
     # -- a whole database ---------------------------------------------------------------------
 
     def sweep(self, int database, Sink sink, uint32_t timeout_ms):
-        """Delete everything of a physical database that is older than now, on every node."""
-        cdef Header header
-        cdef bytes frame, key = bytes([database])
+        """Delete everything of a physical database that is older than now, on every node.
+
+        A node whose clock is ahead may have acknowledged writes newer than our stamp that are older
+        than this request all the same; it says so, and then all are swept once more, past it."""
         cdef Request request
         cdef Plan plan = self.everyone()
         request = self.make(WRITING, plan, sink, levels.ALL, timeout_ms)
-        request.need, request.key, request.rounds = plan.need(levels.ALL, True), key, ROUNDS_MAX
+        request.need, request.key = plan.need(levels.ALL, True), bytes([database])
+        request.rounds = ROUNDS_MAX - 1
         if not request.need.possible(0, self.living(plan)):
             self.finish(request, NO_QUORUM, "NOQUORUM deleting a whole database needs every node, "
                         f"{self.missing()} cannot be reached; nothing was done")
             return
-        request.hlc, request.actor = self.clock.tick(), self.actor
+        self.stamp(request)
+        self.sweep_all(request)
+
+    cdef int sweep_all(self, Request request) except -1:
+        cdef Header header
+        cdef bytes frame
+        request.acks = request.older = request.refused = request.open = 0
         zero(&header)
         header.request, header.sent_hlc = request.id, self.clock.last
         header.hlc, header.actor = request.hlc, request.actor
-        frame = make_frame(SWEEP, &header, PyBytes_AS_STRING(key), 1, b"", 0)
+        header.flags = LAST_ROUND if request.rounds == ROUNDS_MAX else 0
+        frame = make_frame(SWEEP, &header, PyBytes_AS_STRING(request.key), 1, b"", 0)
         try:
-            self.replica.store.flush(database, request.hlc, request.actor)
-            request.open |= 1 << plan.mine
+            self.replica.store.flush(request.key[0], request.hlc, request.actor)
+            request.open |= 1 << request.plan.mine
             self.uncommitted.append(request)
         except StoreError as error:
             request.text = str(error)
         for member in range(len(self.members)):
             if member != self.me and self.env.send(member, frame):
                 request.open |= 1 << member
-        request.touched = request.open
-        self.judge_write(request)
+        request.touched |= request.open
+        return self.judge_write(request)
+
+    cdef int sweep_again(self, Request request) except -1:
+        request.rounds += 1
+        self.restamps += 1
+        self.clock.recover(request.newest_hlc)
+        self.stamp(request)
+        return self.sweep_all(request)
 
     def everyone(self):
         """All members as if they were the replicas of one key."""
@@ -388,6 +409,10 @@ cdef class Writes(Reads):
             request.refused |= bit
             request.text = reason
             self.judge_write(request)
+
+
+cdef inline bint is_sweep(Request request) noexcept:
+    return request.plan.partition < 0
 
 
 cdef inline bint restampable(Request request) noexcept:

@@ -14,7 +14,6 @@ cdef class Engine:
     cdef int lookup(self, const char* key, uint32_t key_bytes, Entry* out) except -1
     cdef int lookup_from(self, const char* key, uint32_t key_bytes, uint64_t floor_hlc,
                          Entry* out) except -1
-    cdef int hold_passed(self, const char* key, uint32_t key_bytes, uint64_t hash) except -1
     cdef int put(self, const Entry* e) except -1
     cdef int put_range_delete(self, const Entry* e, int32_t offset, uint8_t byte) except -1
     cpdef int commit(self) except -1

@@ -72,12 +72,9 @@ cdef class Engine:
         engine.level0_tables_stop = engine.options.level0_tables_stop
         engine.cache = BlockCache(engine.options.block_cache_bytes)
         engine.loads = Loads()
-        engine.unsynced = []
-        engine.compacting = []
-        engine.step_errors = {}
+        engine.unsynced, engine.compacting, engine.step_errors = [], [], {}
         engine.counters = dict.fromkeys(
-            ("flushes", "flush_bytes", "compactions", "compaction_bytes", "stalls"), 0
-        )
+            ("flushes", "flush_bytes", "compactions", "compaction_bytes", "stalls"), 0)
         engine.start(now_ms)
         return engine
 
@@ -156,7 +153,7 @@ cdef class Engine:
         if self.tables.greatest_hlc and (not found or out.hlc <= self.tables.greatest_hlc):
             answer = self.tables.lookup(key, key_bytes, hash, out, found, self.loads)
             if answer == NEEDS_DISK:
-                return self.hold_passed(key, key_bytes, hash)
+                return NEEDS_DISK
             found = answer == FOUND
         if not found or self.range_deletes.covers(out):
             return ABSENT
@@ -176,20 +173,8 @@ cdef class Engine:
                 out[0] = other
         if out.hlc <= self.tables.greatest_hlc:
             if self.tables.lookup(key, key_bytes, hash, out, True, self.loads) == NEEDS_DISK:
-                return self.hold_passed(key, key_bytes, hash)
+                return NEEDS_DISK
         return ABSENT if out.kind == 0 or self.range_deletes.covers(out) else FOUND
-
-    cdef int hold_passed(self, const char* key, uint32_t key_bytes, uint64_t hash) except -1:
-        """NEEDS_DISK, with the blocks in hand that the lookup had before the one it misses: the same
-        way once more, so that those who miss nothing pay nothing. (Without what was found in memory it
-        may go further, which does no harm.)"""
-        cdef Entry e
-        self.loads.holding = True
-        try:
-            self.tables.lookup(key, key_bytes, hash, &e, False, self.loads)
-        finally:
-            self.loads.holding = False
-        return NEEDS_DISK
 
     cdef int put(self, const Entry* e) except -1:
         """Into the pending frame and the memtable; ignored when the memtable has a newer version.
@@ -534,9 +519,8 @@ cdef class Engine:
         if not sync.ran:
             raise ValueError("this sync was not run")
         if sync.error is not None:
-            self.refused = Poisoned(
-                f"an fsync of the log failed ({sync.error}); restart to find out what was stored"
-            )
+            self.refused = Poisoned(f"an fsync of the log failed ({sync.error}); "
+                                    "restart to find out what was stored")
             return
         if sync.position > self.synced_position:
             self.synced_position = sync.position
@@ -568,11 +552,9 @@ cdef class Engine:
         """Numbers about the engine, by name: see engine/statistics.py."""
         self.check_open()
         return collect_statistics(self, {
-            "memtable_bytes": self.active.bytes_used(),
-            "memtable_keys": self.active.count,
+            "memtable_bytes": self.active.bytes_used(), "memtable_keys": self.active.count,
             "sealed_bytes": self.sealed.bytes_used() if self.sealed is not None else 0,
-            "log_bytes": self.written_position - self.log_start,
-            "sequence": self.sequence,
+            "log_bytes": self.written_position - self.log_start, "sequence": self.sequence,
             "stalled": self.stalled or self.tables.level0_count >= self.level0_tables_stop,
             "refused": str(self.refused) if self.refused is not None else "",
             "step_error": "; ".join(map(str, self.step_errors.values())),

@@ -19,6 +19,8 @@ cdef class TableSearch:
     cdef int* level_ends
     cdef int level_count
     cdef list keys
+    cdef int find(self, const char* key, uint32_t key_bytes, uint64_t hash, Entry* out,
+                  bint found, Loads loads) except -1
     cdef int lookup(self, const char* key, uint32_t key_bytes, uint64_t hash, Entry* out,
                     bint found, Loads loads) except -1
     cdef int look_into(self, Place* place, const char* key, uint32_t key_bytes, uint64_t hash,

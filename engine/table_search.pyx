@@ -59,7 +59,20 @@ cdef class TableSearch:
     cdef int lookup(self, const char* key, uint32_t key_bytes, uint64_t hash, Entry* out,
                     bint found, Loads loads) except -1:
         """FOUND or ABSENT with the newest version in `out`, to which the caller may have brought
-        one (`found`). NEEDS_DISK: `loads` knows what is missing."""
+        one (`found`). NEEDS_DISK: `loads` knows what is missing, and holds what was passed before (the
+        same way once more, so that who misses nothing pays nothing)."""
+        cdef Entry other
+        cdef int answer = self.find(key, key_bytes, hash, out, found, loads)
+        if answer == NEEDS_DISK:
+            loads.holding = True
+            try:
+                self.find(key, key_bytes, hash, &other, False, loads)
+            finally:
+                loads.holding = False
+        return answer
+
+    cdef int find(self, const char* key, uint32_t key_bytes, uint64_t hash, Entry* out,
+                  bint found, Loads loads) except -1:
         cdef int i, depth, low, high, middle
         cdef Place* place
         cdef bint* found_at = &found

@@ -69,7 +69,7 @@ cdef class Connection:
     cdef object current_transaction
     cdef str current_reply_mode
     cdef public object soft_limit_since
-    cdef public object consistency # KV.CONSISTENCY's choice on a node without others; else in `line`
+    cdef public object consistency     # KV.CONSISTENCY's choice on a node without others
     cdef int receive(self, const char* text, Py_ssize_t count) except -1
     cdef Py_ssize_t run(self, const char* text, Py_ssize_t count) except -1
     cdef int save(self, const char* text, Py_ssize_t count) except -1

@@ -16,6 +16,7 @@ cdef enum Use:
     READ_USE = 2                   # added per read under way; reads may overlap
     WRITE_USE = 1 << 20            # added per blind write; blind writes may overlap
     SOLE_USE = 1 << 30             # a command that reads and writes: nothing else of this client
+    ALONE_USE = 1                  # a command on whole databases: nothing else of this client at all
 
 
 cdef class Ticket(Sink):
@@ -40,7 +41,7 @@ cdef class Line:
     cdef public uint32_t read_timeout_ms, write_timeout_ms
     cdef public uint8_t flags
     cdef public bint closed, chosen        # chosen: by KV.CONSISTENCY
-    cdef readonly bint woken
+    cdef readonly bint woken, alone        # alone: a command on whole databases is under way
     cdef bint empty(self) noexcept
     cdef int get(self, int database, const char* key, Py_ssize_t key_bytes, int level) except -1
     cdef int set(self, int database, const char* key, Py_ssize_t key_bytes, const char* value,

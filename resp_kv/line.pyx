@@ -11,6 +11,7 @@ and the driver lets that connection go on.
 
 from collections import deque
 
+cimport cython
 from cluster.keyspace cimport Writer
 from cluster.request cimport SUCCESS
 from cluster.slots cimport KEY_BYTES_MAX, PREFIX_BYTES, encode_key
@@ -21,6 +22,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cluster.errors import PairTooLarge
 
 
+@cython.no_gc              # the line lets go of its tickets when they are answered or it is closed
 cdef class Ticket(Sink):
     """One reply that is still to come. `resolve` ends it from Python."""
 
@@ -121,6 +123,18 @@ cdef class Line:
                                False, self.write_level, self.write_timeout_ms, self.flags, ticket)
         return 1
 
+    def draw_alone(self, silent=False):
+        """A ticket for a command that concerns every key: only while nothing is under way, and nothing
+        starts before it has ended."""
+        cdef Ticket ticket = Ticket.__new__(Ticket)
+        if self.tickets:
+            return None
+        ticket.line, ticket.form, ticket.use, ticket.keys = self, AS_BYTES, ALONE_USE, ()
+        ticket.silent = silent
+        self.alone = True
+        self.tickets.append(ticket)
+        return ticket
+
     def draw(self, keys, silent=False):
         """A ticket for a command that reads and writes these stored keys; None: wait."""
         cdef Ticket ticket = Ticket.__new__(Ticket)
@@ -132,7 +146,7 @@ cdef class Line:
 
     cdef int take(self, Ticket ticket, object key) except -1:
         """Stand in the line, if nothing under way is in the way."""
-        if len(self.tickets) >= TICKETS_MAX:
+        if self.alone or len(self.tickets) >= TICKETS_MAX:
             return 0
         if ticket.use == SOLE_USE:
             for one in key:
@@ -155,6 +169,9 @@ cdef class Line:
         return 1
 
     cdef int give_back(self, Ticket ticket) except -1:
+        if ticket.use == ALONE_USE:
+            self.alone = False
+            return 0
         if ticket.use == SOLE_USE:
             for key in ticket.keys:
                 self.busy.pop(key, None)

@@ -223,10 +223,10 @@ class Replicator:
     def start_sweep(self, client, row, args):
         if len(args) > 2 or (len(args) == 2 and args[1].upper() not in (b"ASYNC", b"SYNC")):
             return LOCAL           # its handler has the words for it
-        if not client.line.is_empty:
+        ticket = client.line.draw_alone(silent(client))
+        if ticket is None:
             return WAIT
         keyspaces = [client.keyspace] if row.name == "flushdb" else self.node.keyspaces
-        ticket = client.line.draw(())
         gathered = Gathered(len(keyspaces), lambda replies, error: ticket.resolve(
             None if error is not None else encoded_reply(OK, False), error))
         for number, keyspace in enumerate(keyspaces):
@@ -267,18 +267,28 @@ class Job:
 
     @property
     def flags(self):
-        return RESP3 if self.resp == 3 else 0
+        """What its coordinator has to know: the protocol's version, and sloppy or not."""
+        return (RESP3 if self.resp == 3 else 0) | self.home.line.flags
 
     def run(self, node, view):
         """The reply value. Raises NeedsDisk while something has to be read."""
         guest = Guest(node, view, self.db, self.resp, self.home)
-        if self.queued is not None:
-            return self.run_transaction(node, guest)
         try:
+            if self.queued is not None:
+                return self.run_transaction(node, guest)
             return self.row.handler(guest, self.args)
+        except (NeedsDisk, StoreError):
+            raise
         except CommandError as error:
             view.begin()
             return error
+        except Exception:
+            # A bug ends this command and nothing else: its keys must be let go.
+            name = "exec" if self.row is None or self.queued is not None else self.row.name
+            log.exception("command %s failed", name)
+            view.begin()
+            return CommandError(
+                f"ERR internal error while running '{name}', see the log of its coordinator")
 
     def run_transaction(self, node, guest):
         keyspaces = guest.node.keyspaces

@@ -18,3 +18,4 @@ cdef class ReplyBuffer:
     cpdef int error(self, text) except -1
     cdef void truncate(self, Py_ssize_t size) noexcept
     cdef void release(self) noexcept
+    cdef void compact(self) noexcept

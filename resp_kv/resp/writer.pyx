@@ -8,7 +8,7 @@ Source: Redis serialization protocol specification, RESP2 and RESP3.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 from resp_kv.resp.numbers cimport write_number
 
 from resp_kv.errors import CommandError
@@ -52,6 +52,14 @@ cdef class ReplyBuffer:
         if self.capacity > KEPT_CAPACITY:
             free(self.start)
             self.start, self.capacity = NULL, 0
+
+    cdef void compact(self) noexcept:
+        """Let go of what is sent, once that is the larger part: a reader that never quite catches up
+        would make it grow for ever."""
+        if self.sent >= KEPT_CAPACITY and self.sent >= self.size - self.sent:
+            memmove(self.start, self.start + self.sent, self.size - self.sent)
+            self.size -= self.sent
+            self.sent = 0
 
     cdef int raw(self, const char* text, Py_ssize_t count) except -1:
         self.reserve(count)

@@ -33,8 +33,8 @@ log = logging.getLogger("resp_kv.cluster")
 
 DOCUMENT_FILE = "cluster.json"
 TICK_S = 0.01
-HINTS_EVERY = 100              # ticks between two looks at the hints
-PEERS_EVERY = 10               # ticks between two looks at the connections
+IDLE_TICK_S = 0.05             # while no request is under way
+HINTS_MS, PEERS_MS = 1000, 100         # between two looks at hints and connections
 
 
 class ClusterShell(Events):
@@ -52,7 +52,7 @@ class ClusterShell(Events):
         self.driver.environment = self.environment
         self.membership = self.coordinator = self.replicator = self.view = None
         self.path = os.path.join(server.directory, DOCUMENT_FILE)
-        self.ticks = 0
+        self.hints_ms = self.peers_ms = 0
         server.background.garbage = self.garbage
 
     # -- start and stop -----------------------------------------------------------------------
@@ -115,15 +115,20 @@ class ClusterShell(Events):
     # -- regular work -------------------------------------------------------------------------
 
     def tick(self):
-        self.loop.call_later(TICK_S, self.tick)
+        idle = self.coordinator is None or not self.coordinator.pending
+        self.loop.call_later(IDLE_TICK_S if idle else TICK_S, self.tick)
         driver = self.driver
         driver.begin_outside()
         if self.coordinator is not None:
             self.coordinator.tick(self.environment.monotonic_ms)
-        self.ticks += 1
-        if self.ticks % PEERS_EVERY == 0:
+        now_ms = self.environment.monotonic_ms
+        if now_ms >= self.peers_ms:
+            self.peers_ms = now_ms + PEERS_MS
             self.peers.tick()
-        if self.ticks % HINTS_EVERY == 0 and self.coordinator is not None:
+            for member in range(len(self.environment.links)):
+                self.update_alive(member)
+        if self.coordinator is not None and now_ms >= self.hints_ms:
+            self.hints_ms = now_ms + HINTS_MS
             self.hints.retry()
         driver.finish_outside()
 
@@ -236,9 +241,11 @@ class ClusterShell(Events):
                 membership.note_refused(member)
 
     def update_alive(self, member):
+        """A connection that takes no more is as good as none, until it takes something again."""
         if self.coordinator is not None and member != self.membership.index:
+            link = self.environment.links[member]
             self.coordinator.set_alive(member, bool(self.membership.alive[member])
-                                       and self.environment.links[member] is not None)
+                                       and link is not None and not link.is_full)
 
     def take_gossip(self, link, payload):
         try:

@@ -513,6 +513,7 @@ cdef class Driver:
                 if c_errno != EAGAIN:
                     self.close_link(link, "the connection broke")
                     return 0
+                link.out.compact()
                 return self.arm_link(link, EPOLLIN | EPOLLOUT)
             link.out.sent += count
             link.bytes_out += count
@@ -561,6 +562,7 @@ cdef class Driver:
         cdef uint32_t reading
         if self.node.host.output_too_large(connection):
             return self.close(connection)
+        connection.out.compact()
         reading = 0 if connection.waiting or connection.closing else EPOLLIN
         self.arm(connection, EPOLLOUT | reading)
         return 0

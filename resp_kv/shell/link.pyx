@@ -90,13 +90,22 @@ cdef class Link:
         self.stashed += count
         return 0
 
+    def feed(self, bytes text, Coordinator coordinator=None):
+        """Take in bytes as if they had come from a socket (tests)."""
+        self.receive(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), coordinator)
+
     cdef bint add(self, bytes frame) except -1:
         """False: it cannot take more."""
-        if self.closed or self.out.size - self.out.sent > LINK_BYTES_MAX:
+        if self.closed or self.is_full:
             return False
         self.out.raw(PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame))
         self.frames_out += 1
         return True
+
+    @property
+    def is_full(self):
+        """Whether it takes no more: the other side does not read."""
+        return self.out.size - self.out.sent > LINK_BYTES_MAX
 
     @property
     def unsent_bytes(self):

@@ -30,6 +30,7 @@ RETRY_MS_MIN, RETRY_MS_MAX = 50, 1000
 GREETING_MS_MAX = 5000
 GREETINGS_MAX = 1024             # incoming connections that have not proved who they are
 CLOCKS_APART_MS = 500
+COMPLAINTS_MAX = 1000            # remembered, so that each is logged once
 
 
 class Peers:
@@ -196,7 +197,7 @@ class Peers:
             if not isinstance(words, dict):
                 raise ValueError("not an object")
             self.take_greeting(link, kind, words)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise BadFrame(f"a damaged greeting: {error}") from None
 
     def take_greeting(self, link, kind, words):
@@ -284,7 +285,7 @@ class Peers:
         return hmac.digest(self.secret, text, "sha256").hex()
 
     def refuse(self, link, complaint):
-        self.complain(link.address, complaint)
+        self.complain(link.address[0], complaint)        # (its port is another one each time)
         self.greet(link, "E", {"error": complaint})
         self.driver.close_link(link, complaint)
 
@@ -293,10 +294,14 @@ class Peers:
         self.driver.close_link(link, sentence)
 
     def complain(self, about, sentence):
-        """Once for each cause."""
-        if self.complaints.get(about) != sentence:
-            self.complaints[about] = sentence
-            log.warning("node at %s: %s", about, sentence)
+        """Once for each cause. `about` is an address or a node id."""
+        if self.complaints.get(about) == sentence:
+            return
+        if len(self.complaints) >= COMPLAINTS_MAX:
+            self.complaints.clear()
+        self.complaints[about] = sentence
+        place = about if isinstance(about, str) else f"{about[0]}:{about[1]}"
+        log.warning("node at %s: %s", place, printable(sentence))
 
     # -- gossip -------------------------------------------------------------------------------
 
@@ -322,6 +327,11 @@ class Greeting:
         self.nonce, self.other_nonce = secrets.token_hex(16), ""
         self.said, self.generation = "", 0
         self.began_ms = time.monotonic_ns() // 1_000_000
+
+
+def printable(sentence):
+    """What another process says, on one line of the log."""
+    return "".join([letter if letter.isprintable() else "?" for letter in sentence[:500]])
 
 
 def prepare(sock):

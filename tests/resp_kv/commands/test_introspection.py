@@ -4,7 +4,8 @@ from resp_kv.commands.introspection import every_row
 from resp_kv.commands.table import COMMANDS
 from tests.resp_kv.commands.replies import is_error
 
-GROUPS = {"string", "generic", "bitmap", "connection", "server", "transactions", "cluster"}
+GROUPS = {"string", "generic", "bitmap", "connection", "server", "transactions", "cluster",
+          "versions"}
 KINDS = {"key", "string", "integer", "double", "pattern", "unix-time", "pure-token", "oneof",
          "block"}
 FLAGS = set(

@@ -11,7 +11,7 @@ cdef class Plan:
     cdef readonly tuple replicas, fallbacks, places
     cdef str here
     cdef dict read_needs, write_needs
-    cdef int[2] last_level                      # most requests ask for the same one
-    cdef void*[2] last_need                     # borrowed from read_needs, write_needs
+    cdef int last_read_level, last_write_level  # most requests ask for the same
+    cdef Need last_read_need, last_write_need
     cdef int position(self, int member) noexcept
     cdef Need need(self, int level, bint writing)

@@ -35,13 +35,19 @@ cdef class Plan:
 
     cdef Need need(self, int level, bint writing):
         """What a level asks of this partition. Raises levels.BadLevel."""
-        if self.last_need[writing] is not NULL and self.last_level[writing] == level:
-            return <Need>self.last_need[writing]
+        if writing:
+            if self.last_write_level == level:
+                return self.last_write_need
+        elif self.last_read_level == level:
+            return self.last_read_need
         cdef dict needs = self.write_needs if writing else self.read_needs
         need = needs.get(level)
         if need is None:
             need = needs[level] = levels.need(level, self.places, self.here)
-        self.last_level[writing], self.last_need[writing] = level, <void*>need
+        if writing:
+            self.last_write_level, self.last_write_need = level, need
+        else:
+            self.last_read_level, self.last_read_need = level, need
         return need
 
     def need_of(self, level, writing):

@@ -244,7 +244,9 @@ class ClusterShell(Events):
         """A connection that takes no more is as good as none, until it takes something again."""
         if self.coordinator is not None and member != self.membership.index:
             link = self.environment.links[member]
-            self.coordinator.set_alive(member, bool(self.membership.alive[member])
+            # A member that has never gossiped may not know yet that it is one.
+            met = self.membership.table.rows[member].heartbeat > 0
+            self.coordinator.set_alive(member, met and bool(self.membership.alive[member])
                                        and link is not None and not link.is_full)
 
     def take_gossip(self, link, payload):

@@ -14,6 +14,8 @@ cdef enum Kind:
     GOSSIP = 71            # G   membership                            -> G
     PAGE = 80              # P   names of keys, with their versions    -> Q
     NAMES = 81             # Q
+    COMPARE = 77           # M   anti-entropy (repair_format.py)      -> N
+    COMPARED = 78          # N
 
 cdef enum Flag:
     TOMBSTONE = 1

@@ -13,6 +13,8 @@ import os
 import random
 
 from cluster import levels
+from cluster.anti_entropy import Options as RepairOptions
+from cluster.anti_entropy import Repairer
 from cluster.coordinator import Coordinator
 from cluster.document import Member, from_json
 from cluster.founding import Settings
@@ -21,12 +23,14 @@ from cluster.journal import Journal
 from cluster.membership import Events, Membership
 from cluster.plan import Plan
 from cluster.replica import Replica
+from cluster.watermarks import note_lost_disk
 from cluster.wire import BadFrame
 from resp_kv.cluster_view import LiveView
 from resp_kv.replicator import Replicator
 from resp_kv.shell.environment import ShellEnvironment
 from resp_kv.shell.link import Link
 from resp_kv.shell.peers import Peers
+from resp_kv.shell.walker import Walker
 
 log = logging.getLogger("resp_kv.cluster")
 
@@ -44,11 +48,12 @@ class ClusterShell(Events):
         self.identity = server.identity
         self.environment = ShellEnvironment(server.clock, store, random.Random(), self.loop)
         self.environment.driver = self.driver
+        self.environment.walker = Walker(self.driver, self.loop)
         self.replica = Replica(store, server.clock, self.config.get("vector-clock-max-entries"))
         self.peers = Peers(self, self.driver, self.loop, self.config.get("cluster-secret"))
         self.environment.peers = self.driver.peers = self.peers
         self.driver.environment = self.environment
-        self.membership = self.coordinator = self.replicator = self.view = None
+        self.membership = self.coordinator = self.replicator = self.view = self.repairer = None
         self.path = os.path.join(server.directory, DOCUMENT_FILE)
         self.ticks = 0
         server.background.garbage = self.garbage
@@ -86,6 +91,7 @@ class ClusterShell(Events):
     def stop(self):
         self.membership.stop()
         self.peers.stop()
+        self.environment.walker.stop()
 
     def start(self, work):
         self.server.start(work)
@@ -118,6 +124,7 @@ class ClusterShell(Events):
         driver.begin_outside()
         if self.coordinator is not None:
             self.coordinator.tick(self.environment.monotonic_ms)
+            self.repairer.tick()
         self.ticks += 1
         if self.ticks % PEERS_EVERY == 0:
             self.peers.tick()
@@ -131,7 +138,7 @@ class ClusterShell(Events):
         document = self.membership.document if self.membership is not None else None
         if document is not None and len(document.members) == 1:
             return self.server.background.all_is_seen()
-        return 0, 0
+        return (0, 0) if self.repairer is None else self.repairer.garbage()
 
     def addresses(self):
         """Where connections should be."""
@@ -153,6 +160,7 @@ class ClusterShell(Events):
         self.coordinator = Coordinator(
             self.environment, self.replica, list(document.members), index, self.writer.actor, plans)
         self.driver.coordinator = self.coordinator
+        self.repairer = Repairer(self.coordinator, self.repair_options())
         self.coordinator.journal = Journal(self.config.get("conflict-journal-max-len"))
         self.replicator = Replicator(self.node, self.coordinator,
                                      siblings_max=self.config.get("siblings-max"))
@@ -182,6 +190,9 @@ class ClusterShell(Events):
         self.identity.adopt(node_id, generation)
         self.node.node_id = node_id
         self.writer.actor = self.identity.actor
+        self.replica.store.has_room()
+        note_lost_disk(self.replica.store, self.server.clock)
+        self.server.engine.sync()
         self.peers.close_all("the id of this node is another one")
 
     def on_refusal(self, sentence):
@@ -253,7 +264,8 @@ class ClusterShell(Events):
     def follow_config(self):
         for name in ("read-consistency", "write-consistency", "read-request-timeout",
                      "write-request-timeout", "appendfsync", "sloppy-quorum", "siblings-max",
-                     "vector-clock-max-entries", "cluster-redirect"):
+                     "vector-clock-max-entries", "cluster-redirect", "repair-rate-limit",
+                     "repair-interval"):
             self.config.subscribe(name, lambda _: self.apply_levels())
 
     def apply_levels(self):
@@ -266,11 +278,16 @@ class ClusterShell(Events):
         coordinator.read_timeout_ms = get("read-request-timeout")
         coordinator.write_timeout_ms = get("write-request-timeout")
         coordinator.wait_for_sync = get("appendfsync") == "always"
+        self.repairer.options = self.repair_options()
         self.replicator.siblings_max = get("siblings-max")
         self.replicator.redirect = get("cluster-redirect")
         for client in self.node.clients.values():
             if client.line is not None and not client.line.chosen:
                 self.node.follow_defaults(client.line)
+
+    def repair_options(self):
+        get = self.config.get
+        return RepairOptions(get("repair-rate-limit"), get("repair-interval") * 1000)
 
     def stats(self):
         return self.coordinator.stats() if self.coordinator is not None else {}

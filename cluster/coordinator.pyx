@@ -15,8 +15,9 @@ from cluster.request cimport EXECUTED, FAILED, OPEN, OVERTAKEN, READING, SUCCESS
 from cluster.store cimport FOUND, PENDING
 from cluster.writes cimport may_restamp
 from cluster.wire cimport (
-    ACKNOWLEDGE, APPLIED, BUNDLE, DRIFTED, EXECUTE, FORWARD, HINT, HINTED, LAST_ROUND, NOTHING,
-    OUTCOME, QUIET, READ, REFUSED, REPLY, STRICT, SUPERSEDED, SWEEP, TOMBSTONE, VERSION, WRITE, Header,
+    ACKNOWLEDGE, APPLIED, BUNDLE, COMPARE, COMPARED, DRIFTED, EXECUTE, FORWARD, HINT, HINTED,
+    LAST_ROUND, NOTHING, OUTCOME, QUIET, READ, REFUSED, REPLY, STRICT, SUPERSEDED, SWEEP, TOMBSTONE,
+    VERSION, WRITE, Header,
     make_frame, take_frame, zero,
 )
 
@@ -108,6 +109,9 @@ cdef class Coordinator(Writes):
         if kind == EXECUTE and frame.header.deadline_ms + self.clock.drift_ms_max >= self.clock.now_ms:
             self.executor.execute(member, link, frame.header.request, dict(frame.header),
                                   frame.key[:frame.key_bytes], frame.body[:frame.body_bytes])
+        if (kind == COMPARE or kind == COMPARED) and self.repairer is not None:
+            self.repairer.receive(member, link, chr(kind), dict(frame.header),
+                                  frame.key[:frame.key_bytes], frame.body[:frame.body_bytes])
         return 0               # an unknown kind comes from a newer version: nobody waits for ever
 
     cdef int receive_write(self, int member, object link, const Frame* frame) except -1:
@@ -172,7 +176,7 @@ cdef class Coordinator(Writes):
         if self.drifted(frame.header.hlc) or frame.key_bytes != 1:
             return self.acknowledge(link, frame, DRIFTED, 0, self.drift_text(frame.header.hlc))
         try:
-            self.replica.store.flush(<uint8_t>frame.key[0], frame.header.hlc, frame.header.actor)
+            self.replica.sweep(<uint8_t>frame.key[0], frame.header.hlc, frame.header.actor)
         except StoreError as error:
             return self.acknowledge(link, frame, REFUSED, 0, str(error).encode())
         if self.clock.last > frame.header.hlc and not frame.header.flags & LAST_ROUND:

@@ -25,7 +25,15 @@ cdef class Environment:
         `Coordinator.retry_cold()`."""
         raise NotImplementedError
 
-    # The same doors for environments written in Python.
+    # The same doors for Python: to be called ...
+
+    def send_to(self, member, frame):
+        return self.send(member, frame)
+
+    def answer_to(self, link, frame):
+        self.answer(link, frame)
+
+    # ... and to be filled in.
 
     def send_frame(self, member, frame):
         raise NotImplementedError
@@ -36,3 +44,11 @@ cdef class Environment:
     def call_later(self, delay_ms, callback):
         """A token with `cancel()`."""
         raise NotImplementedError
+
+    def walk(self, walk, done):
+        """Show a Walk (store.pyx) its records and then call `done(walk)`, in a later turn. An
+        environment that has threads does it in one."""
+        work = self.store.walk(walk)
+        work.run()
+        work.close()
+        self.call_later(0, lambda: done(walk))

@@ -135,7 +135,9 @@ class Hints:
             self.counting = following
 
     def oldest_hlc(self):
-        """Of all hints that are kept here, 0: none. Nothing older than this may be purged."""
+        """Of all hints that are kept here, 0: none. Nothing from this on may be purged."""
+        if self.counting is not None:
+            return 1               # not known yet
         return min([tally.oldest_hlc for tally in self.tallies if tally.count], default=0)
 
     def table(self):

@@ -14,11 +14,26 @@ itself: docs/decisions/0008-merge-on-write.md says why.
     incoming blind,  newer blind there          -> OLDER
     incoming blind,  newer causal there         -> merged (a sibling unless covered), OLDER
     incoming causal                             -> merged with whatever is there
+
+**What was purged stays away.** Once all replicas of a partition are proved to have everything below its
+*line* (watermarks.py), tombstones below it may be thrown away. A version below the line whose key is not
+known any more, or is only known to be deleted, can be nothing but a late message: it is answered like
+one that was overwritten (OLDER, by the line), since that is what may have happened to it. A coordinator
+that is alive and merely has a slow clock stamps its blind write again. Only anti-entropy, from a replica
+that took part in the proof, may bring such a version: then it was lost here.
+
+Every write sets the bit of its Merkle leaf, which is all that anti-entropy costs a write.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cluster.fields cimport Input
+from cluster.merkle cimport Digested, digest_row
+from cluster.parcels cimport unpack
 from cluster.store cimport ABSENT, FOUND, PENDING
+from cluster.versions cimport State
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memset
 
+from cluster.errors import StoreError
 from cluster.versions import from_record, merge, prune, to_record
 
 CLOCK_ENTRIES_MAX = 10
@@ -30,15 +45,36 @@ cdef class Replica:
     def __init__(self, Store store, Clock clock, clock_entries_max=CLOCK_ENTRIES_MAX):
         self.store, self.clock = store, clock
         self.clock_entries_max = clock_entries_max
+        self.use_partitions(1)
+        self.make_dirty()
+
+    def use_partitions(self, int count):
+        """How many there are, a power of two; lines and refilling begin anew."""
+        self.slot_shift = 14 - (count.bit_length() - 1)
+        memset(self.lines, 0, sizeof(self.lines))
+        memset(self.refilling, 0, sizeof(self.refilling))
 
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1:
-        """FOUND (a tombstone is found), ABSENT or PENDING; `out` borrows from the store."""
+        """FOUND (a tombstone is found), ABSENT or PENDING; `out` borrows from the store. Raises
+        Refilling, DamagedStore."""
+        if self.refilling[slot_of(key) >> self.slot_shift]:
+            raise Refilling
         return self.store.read(key, key_bytes, out)
 
     cdef int apply(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
         """TAKEN, OLDER or COLD. Raises WriteRefused, DamagedStore, DamagedState."""
         cdef Row there
         cdef int answer
+        cdef uint64_t line_hlc = self.lines[slot_of(key) >> self.slot_shift]
+        if row.hlc < line_hlc and not self.trusting:
+            answer = self.store.read(key, key_bytes, &there)
+            if answer == PENDING:
+                return COLD
+            if self.is_late(key, key_bytes, &there if answer == FOUND else NULL, row, line_hlc):
+                self.writes += 1
+                self.late += 1
+                self.newest_hlc = line_hlc
+                return OLDER
         if not row.actor & 1:
             return self.apply_blind(key, key_bytes, row)
         answer = self.store.read(key, key_bytes, &there)
@@ -46,6 +82,18 @@ cdef class Replica:
             return COLD
         self.writes += 1
         return self.merge_in(key, key_bytes, &there if answer == FOUND else NULL, row)
+
+    cdef bint is_late(self, const char* key, uint32_t key_bytes, const Row* there, const Row* row,
+                      uint64_t line_hlc) except -1:
+        """Whether a version below the line may be one that was overwritten by what has been purged."""
+        cdef Digested known, incoming
+        digest_row(key, key_bytes, row, &incoming)
+        if incoming.newest_hlc >= line_hlc:
+            return False
+        if there == NULL:
+            return True
+        digest_row(key, key_bytes, there, &known)
+        return known.ripe_hlc < line_hlc
 
     cdef int apply_blind(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
         cdef Row there
@@ -55,7 +103,9 @@ cdef class Replica:
         self.writes += 1
         if answer == ABSENT or there.hlc < row.hlc or (
                 there.hlc == row.hlc and there.actor <= row.actor):
-            self.store.write(key, key_bytes, row)
+            if answer == ABSENT or there.hlc != row.hlc or there.actor != row.actor or (
+                    row.annotation > there.annotation):
+                self.store_row(key, key_bytes, row)
             return TAKEN
         self.newest_hlc = there.hlc
         self.superseded += 1
@@ -107,7 +157,7 @@ cdef class Replica:
         if there == NULL:
             return self.store_state(key, key_bytes, incoming)
         present = state_of(there)
-        merged = merge(present, incoming)
+        merged = prune(merge(present, incoming), self.clock_entries_max)
         self.merges += 1
         if merged == present:
             return TAKEN
@@ -122,8 +172,90 @@ cdef class Replica:
         row.hlc, row.actor, row.deadline_ms, row.tombstone = hlc, actor, deadline_ms, tombstone
         row.annotation = self.clock.tick() if actor & 1 else state.siblings[0].annotation
         row.value, row.value_bytes = PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value)
-        self.store.write(key, key_bytes, &row)
+        self.store_row(key, key_bytes, &row)
         return TAKEN
+
+    cdef int store_row(self, const char* key, uint32_t key_bytes, const Row* row) except -1:
+        self.store.write(key, key_bytes, row)
+        self.dirty[slot_of(key)] |= <uint64_t>1 << (<uint8_t>key[2] >> 2)
+        self.stored += 1
+        return 0
+
+    # -- anti-entropy -------------------------------------------------------------------------
+
+    def absorb(self, bytes parcel, uint64_t before_hlc, bint trusted):
+        """Records of another replica (parcels.pyx): (those that are COLD as a parcel, those that are
+        late as a parcel, how many changed something here and have a version older than `before_hlc`).
+
+        `trusted`: whether the other replica took part in the proof of this partition's line.
+        Raises what `apply` does, and Malformed; records before the one that raised are stored."""
+        cdef Input source
+        cdef Row row
+        cdef const char* key
+        cdef const uint8_t* began
+        cdef uint32_t key_bytes
+        cdef uint64_t stored, late
+        cdef int changed = 0
+        cdef list cold = [], refused = []
+        source.at = <const uint8_t*>PyBytes_AS_STRING(parcel)
+        source.end = source.at + PyBytes_GET_SIZE(parcel)
+        self.trusting = trusted
+        try:
+            while source.at < source.end:
+                began = source.at
+                unpack(&source, &key, &key_bytes, &row)
+                stored, late = self.stored, self.late
+                if self.apply(key, key_bytes, &row) == COLD:
+                    cold.append((<const char*>began)[:source.at - began])
+                elif self.late != late:
+                    refused.append((<const char*>began)[:source.at - began])
+                elif self.stored != stored and least_hlc(&row) < before_hlc:
+                    changed += 1
+        finally:
+            self.trusting = False
+        return b"".join(cold), b"".join(refused), changed
+
+    def sweep(self, database, hlc, actor):
+        """Delete what is older than the dot in a physical database."""
+        self.store.flush(database, hlc, actor)
+        self.make_dirty()
+
+    def make_dirty(self):
+        memset(self.dirty, 0xFF, sizeof(self.dirty))
+
+    @property
+    def dirty_address(self):
+        """Where the bits are, for merkle.Tree; they live as long as this object."""
+        return <size_t>self.dirty
+
+    def use_line(self, int partition, uint64_t line_hlc):
+        self.lines[partition] = line_hlc
+
+    def set_refilling(self, int partition, bint refilling):
+        self.refilling[partition] = refilling
+
+    def is_refilling(self, int partition):
+        return bool(self.refilling[partition])
+
+
+class Refilling(StoreError):
+    """This replica has lost the partition and does not have all of it again yet."""
+
+    def __init__(self):
+        super().__init__("REFILLING this replica has lost its data and is being refilled")
+
+
+cdef inline int slot_of(const char* key) noexcept nogil:
+    """Of a stored key; SLOTS for the node's own records, which lie behind the last slot."""
+    cdef int slot = (<uint8_t>key[0] << 8) | <uint8_t>key[1]
+    return slot if slot < SLOTS else SLOTS
+
+
+cdef uint64_t least_hlc(const Row* row) except? 0:
+    """Of the versions that a record holds."""
+    if not row.actor & 1:
+        return row.hlc
+    return (<State>state_of(row)).siblings[-1].hlc
 
 
 cdef object state_of(const Row* row):

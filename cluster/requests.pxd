@@ -23,7 +23,7 @@ cdef class Requests:
     cdef uint64_t next_id
     cdef list uncommitted, unsynced, cold
     cdef object young                        # (monotonic ms, Request) not yet hedged
-    cdef public object executor, journal, hints
+    cdef public object executor, journal, repairer, hints
     cdef public bint sloppy                  # sloppy-quorum yes
     cdef public int read_level, write_level
     cdef public uint32_t read_timeout_ms, write_timeout_ms

@@ -21,3 +21,10 @@ cdef class Store:
                        Row* out) except -1
     cdef int write(self, const char* key, uint32_t key_bytes, const Row* row) except -1
     cdef int room(self) except -1
+
+
+cdef class Walk:
+    cdef public list ranges
+    cdef public object error, stopped_at
+    cdef public bint gentle, aborted
+    cdef int take(self, const char* key, uint32_t key_bytes, const Row* row) except -1 nogil

@@ -4,6 +4,8 @@ Keys are stored keys (slots.pyx). The shell puts the engine behind this class, a
 its own; nothing here knows which.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
 
 cdef class Store:
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1:
@@ -48,3 +50,44 @@ cdef class Store:
     def flush(self, database, hlc, actor):
         """Delete all records of a physical database that are older than the dot."""
         raise NotImplementedError
+
+    def has_room(self):
+        """`room`, for Python."""
+        return self.room() == 1
+
+    def fetch(self, bytes key):
+        """The value of a record of the node's own, None if there is none; from the disk if it must."""
+        cdef Row row
+        cdef int answer = PENDING
+        while answer == PENDING:
+            answer = self.read(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), &row)
+            if answer == PENDING:
+                self.load()
+        return None if answer == ABSENT or row.tombstone else row.value[:row.value_bytes]
+
+    def keep(self, bytes key, uint64_t hlc, bytes value):
+        """Store a record of the node's own: the one with the greatest hlc stays."""
+        cdef Row row
+        row.value, row.value_bytes = PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value)
+        row.hlc, row.actor, row.deadline_ms, row.annotation, row.tombstone = hlc, 0, 0, 0, False
+        self.write(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), &row)
+
+    def walk(self, walk):
+        """The work of showing a Walk every record of its ranges as they are now: an object with
+        `run()`, for any thread, and `close()`, for afterwards. A failure is the walk's `error`."""
+        raise NotImplementedError
+
+
+cdef class Walk:
+    """Who wants to see records, in order: tombstones and expired ones too.
+
+    ranges       [(start, end), ...] of stored keys, ascending
+    gentle       nobody waits for it: leave the machine to others most of the time
+    aborted      set from anywhere: end early
+    stopped_at   where a walk would go on that ended early of its own accord; else None
+    """
+
+    cdef int take(self, const char* key, uint32_t key_bytes, const Row* row) except -1 nogil:
+        """The next record: 1, or 0 to see no more. Runs in the walk's thread."""
+        with gil:
+            raise NotImplementedError

@@ -5,7 +5,7 @@ cdef enum Kind:
     ACKNOWLEDGE = 65       # A
     READ = 82              # R   give the version that you have        -> V
     VERSION = 86           # V
-    HINT = 78              # N   keep this for a replica that is down     -> A
+    HINT = 75              # K   keep this for a replica that is down     -> A
     FORWARD = 70           # F   coordinate this blind write           -> O
     OUTCOME = 79           # O
     EXECUTE = 88           # X   run this command                      -> Y
@@ -15,6 +15,8 @@ cdef enum Kind:
     GOSSIP = 71            # G   membership                            -> G
     PAGE = 80              # P   names of keys, with their versions    -> Q
     NAMES = 81             # Q
+    COMPARE = 77           # M   anti-entropy (repair_format.py)      -> N
+    COMPARED = 78          # N
 
 cdef enum Flag:
     TOMBSTONE = 1

@@ -328,7 +328,7 @@ cdef class Writes(Reads):
         header.flags = LAST_ROUND if request.rounds == ROUNDS_MAX else 0
         frame = make_frame(SWEEP, &header, PyBytes_AS_STRING(request.key), 1, b"", 0)
         try:
-            self.replica.store.flush(request.key[0], request.hlc, request.actor)
+            self.replica.sweep(request.key[0], request.hlc, request.actor)
             request.open |= 1 << request.plan.mine
             self.uncommitted.append(request)
         except StoreError as error:

@@ -244,3 +244,8 @@ copies("siblings-max", Integer(1, 10_000), "100",
        mutable=True, ours=True)
 copies("conflict-journal-max-len", Integer(0, LONG_MAX), "1000",
        "Overwritten concurrent versions that KV.CONFLICTS still shows.", ours=True)
+copies("repair-rate-limit", Memory(), "8mb",
+       "Bytes a second that anti-entropy may send and take in on this node; 0 is no limit.",
+       mutable=True, ours=True)
+copies("repair-interval", Integer(1, INT_MAX), "600",
+       "Seconds between two comparisons of the replicas of a partition.", mutable=True, ours=True)

@@ -215,7 +215,15 @@ def percentile(buckets, percent):
 
 
 def cluster(node):
-    return [("cluster_enabled", int(node.cluster_enabled))]
+    return [("cluster_enabled", int(node.cluster_enabled)), *repair(node)]
+
+
+def repair(node):
+    """Anti-entropy since this node started: see KV.REPAIR."""
+    repairer = getattr(getattr(node.cluster, "coordinator", None), "repairer", None)
+    if repairer is None:
+        return []
+    return [(f"repair_{name}", number) for name, number in repairer.progress().items()]
 
 
 def keyspace(node):

@@ -13,6 +13,8 @@ import os
 import random
 
 from cluster import levels
+from cluster.anti_entropy import Options as RepairOptions
+from cluster.anti_entropy import Repairer
 from cluster.coordinator import Coordinator
 from cluster.document import Member, from_json
 from cluster.founding import Settings
@@ -22,12 +24,14 @@ from cluster.journal import Journal
 from cluster.membership import Events, Membership
 from cluster.plan import Plan
 from cluster.replica import Replica
+from cluster.watermarks import note_lost_disk
 from cluster.wire import BadFrame
 from resp_kv.cluster_view import LiveView
 from resp_kv.replicator import Replicator
 from resp_kv.shell.environment import ShellEnvironment
 from resp_kv.shell.link import Link
 from resp_kv.shell.peers import Peers
+from resp_kv.shell.walker import Walker
 
 log = logging.getLogger("resp_kv.cluster")
 
@@ -46,11 +50,12 @@ class ClusterShell(Events):
         self.identity = server.identity
         self.environment = ShellEnvironment(server.clock, store, random.Random(), self.loop)
         self.environment.driver = self.driver
+        self.environment.walker = Walker(self.driver, self.loop)
         self.replica = Replica(store, server.clock, self.config.get("vector-clock-max-entries"))
         self.peers = Peers(self, self.driver, self.loop, self.config.get("cluster-secret"))
         self.environment.peers = self.driver.peers = self.peers
         self.driver.environment = self.environment
-        self.membership = self.coordinator = self.replicator = self.view = None
+        self.membership = self.coordinator = self.replicator = self.view = self.repairer = None
         self.path = os.path.join(server.directory, DOCUMENT_FILE)
         self.hints_ms = self.peers_ms = 0
         server.background.garbage = self.garbage
@@ -88,6 +93,7 @@ class ClusterShell(Events):
     def stop(self):
         self.membership.stop()
         self.peers.stop()
+        self.environment.walker.stop()
 
     def start(self, work):
         self.server.start(work)
@@ -121,6 +127,7 @@ class ClusterShell(Events):
         driver.begin_outside()
         if self.coordinator is not None:
             self.coordinator.tick(self.environment.monotonic_ms)
+            self.repairer.tick()
         now_ms = self.environment.monotonic_ms
         if now_ms >= self.peers_ms:
             self.peers_ms = now_ms + PEERS_MS
@@ -138,7 +145,7 @@ class ClusterShell(Events):
         document = self.membership.document if self.membership is not None else None
         if document is not None and len(document.members) == 1:
             return self.server.background.all_is_seen()
-        return 0, 0
+        return (0, 0) if self.repairer is None else self.repairer.garbage()
 
     def addresses(self):
         """Where connections should be."""
@@ -160,9 +167,11 @@ class ClusterShell(Events):
         self.coordinator = Coordinator(
             self.environment, self.replica, list(document.members), index, self.writer.actor, plans)
         self.driver.coordinator = self.coordinator
+        self.repairer = Repairer(self.coordinator, self.repair_options())
         self.coordinator.journal = Journal(self.config.get("conflict-journal-max-len"))
         self.hints = Hints(self.coordinator, window_ms=self.config.get("hint-window") * 1000,
                            bytes_max=self.config.get("hint-bytes-max"))
+        self.repairer.hold_back = lambda partition: self.hints.oldest_hlc()
         self.replicator = Replicator(self.node, self.coordinator,
                                      siblings_max=self.config.get("siblings-max"))
         self.view = LiveView(document, self.membership, self.coordinator, self.writer)
@@ -191,6 +200,9 @@ class ClusterShell(Events):
         self.identity.adopt(node_id, generation)
         self.node.node_id = node_id
         self.writer.actor = self.identity.actor
+        self.replica.store.has_room()
+        note_lost_disk(self.replica.store, self.server.clock)
+        self.server.engine.sync()
         self.peers.close_all("the id of this node is another one")
 
     def on_refusal(self, sentence):
@@ -265,7 +277,7 @@ class ClusterShell(Events):
         for name in ("read-consistency", "write-consistency", "read-request-timeout",
                      "write-request-timeout", "appendfsync", "sloppy-quorum", "siblings-max",
                      "vector-clock-max-entries", "cluster-redirect", "hint-window",
-                     "hint-bytes-max"):
+                     "hint-bytes-max", "repair-rate-limit", "repair-interval"):
             self.config.subscribe(name, lambda _: self.apply_levels())
 
     def apply_levels(self):
@@ -281,11 +293,16 @@ class ClusterShell(Events):
         self.hints.window_ms = get("hint-window") * 1000
         self.hints.bytes_max = get("hint-bytes-max")
         coordinator.wait_for_sync = get("appendfsync") == "always"
+        self.repairer.options = self.repair_options()
         self.replicator.siblings_max = get("siblings-max")
         self.replicator.redirect = get("cluster-redirect")
         for client in self.node.clients.values():
             if client.line is not None and not client.line.chosen:
                 self.node.follow_defaults(client.line)
+
+    def repair_options(self):
+        get = self.config.get
+        return RepairOptions(get("repair-rate-limit"), get("repair-interval") * 1000)
 
     def stats(self):
         return self.coordinator.stats() if self.coordinator is not None else {}

@@ -5,4 +5,4 @@ from resp_kv.shell.driver cimport Driver
 cdef class ShellEnvironment(Environment):
     cdef public Driver driver
     cdef public list links             # by member: the ready Link that this node opened, or None
-    cdef public object peers, loop
+    cdef public object peers, loop, walker

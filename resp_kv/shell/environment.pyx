@@ -39,3 +39,6 @@ cdef class ShellEnvironment(Environment):
 
     def call_later(self, delay_ms, callback):
         return self.loop.call_later(delay_ms / 1000, callback)
+
+    def walk(self, walk, done):
+        self.walker.start(self.store.walk(walk), walk, done)

@@ -5,15 +5,20 @@ countings that DBSIZE asked for, into one piece of work for a reader thread.
 """
 
 from cluster.slots cimport BUCKET_PREFIX_BYTES, PREFIX_BYTES, SLOTS
-from cluster.store cimport ABSENT, FOUND, PENDING
+from cluster.store cimport ABSENT, FOUND, PENDING, Walk
+from engine.cursor cimport Cursor
 from engine.entry cimport DELETE, NEEDS_DISK, PUT, RANGE_DELETE, Entry
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from cluster.errors import DamagedStore, NeedsDisk, WriteRefused
 from engine import errors as engine_errors
 
 DATABASE_OFFSET = 3           # where a stored key has its database number (cluster/slots.pyx)
 COUNTED_AT_ONCE = 20_000      # records that may be counted on the loop
+
+cdef enum:
+    WALKED_AT_ONCE = 8192     # records between two looks at whether a walk should pause or end
 
 cdef const char* FIRST_KEY = b""
 cdef bytes END_OF_SLOTS = bytes([SLOTS >> 8, SLOTS & 255])
@@ -50,6 +55,72 @@ class Counting:
         counts = self.snapshot.census(DATABASE_OFFSET, first.to_bytes(2, "big"),
                                       (last + 1).to_bytes(2, "big"), self.now_ms)
         return counts.get(self.database, (0, 0, 0))[0]
+
+
+cdef class Walking:
+    """A Walk on its way through a snapshot. `pause(records)`, if there is one, is called now and
+    then, in the thread of `run`."""
+
+    cdef object snapshot
+    cdef Walk walk
+    cdef public object pause
+
+    def __init__(self, snapshot, Walk walk):
+        self.snapshot, self.walk = snapshot, walk
+
+    def run(self):
+        try:
+            self.go()
+        except Exception as error:
+            self.walk.error = error
+
+    def close(self):
+        self.snapshot.close()
+
+    def go(self):
+        cdef Cursor cursor = self.snapshot.cursor()
+        for start, end in self.walk.ranges:
+            if not self.pass_range(cursor, start, end):
+                return
+
+    cdef bint pass_range(self, Cursor cursor, bytes start, bytes end) except -1:
+        """False: the walk has ended."""
+        cdef const char* first = start
+        cdef const char* bound = end
+        cdef uint32_t first_bytes = <uint32_t>len(start), bound_bytes = <uint32_t>len(end)
+        cdef int going = 1
+        cdef bint inside = True
+        cdef int seen
+        with nogil:
+            cursor.seek(first, first_bytes)
+        while going and inside and not self.walk.aborted:
+            seen = 0
+            with nogil:
+                while seen < WALKED_AT_ONCE:
+                    inside = cursor.valid and is_below(&cursor.entry, bound, bound_bytes)
+                    if not inside:
+                        break
+                    going = self.show(&cursor.entry)
+                    if not going:
+                        break
+                    cursor.advance()
+                    seen += 1
+            if self.pause is not None and seen:
+                self.pause(seen)
+        if not going:
+            self.walk.stopped_at = cursor.entry.key[:cursor.entry.key_bytes] + b"\0"
+        return going and not self.walk.aborted
+
+    cdef int show(self, const Entry* entry) except -1 nogil:
+        cdef Row row
+        give_row(FOUND, entry, &row)
+        return self.walk.take(entry.key, entry.key_bytes, &row)
+
+
+cdef inline bint is_below(const Entry* entry, const char* bound, uint32_t bound_bytes) noexcept nogil:
+    cdef uint32_t shared = min(entry.key_bytes, bound_bytes)
+    cdef int order = memcmp(entry.key, bound, shared)
+    return order < 0 or (order == 0 and entry.key_bytes < bound_bytes)
 
 
 cdef class EngineStore(Store):
@@ -161,6 +232,9 @@ cdef class EngineStore(Store):
         return stats["entries"] + stats["memtable_keys"] + (COUNTED_AT_ONCE + 1) * bool(
             stats["sealed_bytes"])
 
+    def walk(self, walk):
+        return Walking(self.engine.snapshot(), walk)
+
     def flush(self, database, hlc, actor):
         cdef Entry entry
         if self.room() == 0:
@@ -176,7 +250,7 @@ cdef class EngineStore(Store):
             raise refused(error) from None
 
 
-cdef inline int give_row(int answer, const Entry* entry, Row* out) noexcept:
+cdef inline int give_row(int answer, const Entry* entry, Row* out) noexcept nogil:
     """The engine's answer as the cluster's."""
     if answer == NEEDS_DISK:
         return PENDING

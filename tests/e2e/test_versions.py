@@ -226,13 +226,14 @@ def test_where_a_key_is(nodes, ids):
 
 def test_nodes_know_each_other(cluster, nodes, ids):
     for number, ask in enumerate(nodes):
+        assert eventually(lambda ask=ask: all(        # once each has been heard of
+            line[b"generation"] == line[b"epoch"] == 1 for line in ask("KV.NODES")), END_S)
         lines = {line[b"id"]: line for line in ask("KV.NODES")}
         assert sorted(lines) == sorted(ids)
         for position, node_id in enumerate(ids):
             line = lines[node_id]
             assert line[b"address"] == cluster.address(position + 1).encode()
             assert line[b"myself"] == (b"yes" if position == number else b"no")
-            assert line[b"generation"] == 1 and line[b"epoch"] == 1
 
 
 # -- when one dies -----------------------------------------------------------------------------------

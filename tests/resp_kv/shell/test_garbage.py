@@ -37,6 +37,7 @@ def shell_of(background, members):
     shell.server = SimpleNamespace(background=background)
     document = None if members is None else SimpleNamespace(members=["member"] * members)
     shell.membership = SimpleNamespace(document=document)
+    shell.repairer = None
     background.garbage = shell.garbage
     return shell
 
@@ -57,3 +58,10 @@ def test_a_cluster_of_one_has_seen_all(background):
     shell_of(background, 1)
     background.step_soon()
     assert background.engine.asked == [(NOW_MS, background.clock.last + 1)]
+
+
+def test_several_nodes_go_by_what_they_have_proved(background):
+    shell = shell_of(background, 3)
+    shell.repairer = SimpleNamespace(garbage=lambda: (7, 7 << 16))
+    background.step_soon()
+    assert background.engine.asked == [(7, 7 << 16)]

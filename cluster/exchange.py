@@ -44,6 +44,7 @@ from cluster.repair_format import (
 )
 
 SLOTS_AT_ONCE = 64
+LEAVES_OF_SLOT = 64
 RANGES_AT_ONCE = 64
 DIGESTS_MAX = 8192
 PARCEL_BYTES = 64 << 10
@@ -109,9 +110,16 @@ class Session:
         elif fields["status"] != DIFFERENT:
             self.end()
         else:
-            self.slots = self.part.tree.differing_slots(body)
-            self.leaves = []
+            self.choose(self.part.tree.differing_slots(body))
             self.next_slots()
+
+    def choose(self, differing):
+        """Slots of which this side has nothing differ everywhere: no need to look where."""
+        tree = self.part.tree
+        self.slots = [slot for slot in differing if not tree.is_empty(slot)]
+        self.leaves = [(tree.first_slot + slot) * LEAVES_OF_SLOT + leaf
+                       for slot in differing if tree.is_empty(slot)
+                       for leaf in range(LEAVES_OF_SLOT)]
 
     def restart(self):
         self.restarts += 1
@@ -123,7 +131,7 @@ class Session:
     def next_slots(self):
         if not self.slots:
             self.part.differing = len(self.leaves)
-            self.todo = runs(self.leaves)
+            self.todo = runs(sorted(self.leaves))
             self.next_ranges()
             return
         self.asked, self.slots = self.slots[:SLOTS_AT_ONCE], self.slots[SLOTS_AT_ONCE:]

@@ -231,6 +231,14 @@ cdef class Tree:
         # None: the difference is in the halves that were not sent.
         return differing or list(range(self.slots))
 
+    def is_empty(self, int slot):
+        """Whether the slot, numbered within the partition, has no records."""
+        cdef int leaf
+        for leaf in range(LEAVES):
+            if self.leaves[slot * LEAVES + leaf] != 0:
+                return False
+        return True
+
     def leaf_texts(self, slots):
         """For each slot a bit for each leaf that is not empty, and 4 bytes of that leaf's sum."""
         cdef int slot, leaf

@@ -27,6 +27,7 @@ class NodeLine(NamedTuple):
     state: str
     is_myself: bool
     ranges: tuple
+    is_connected: bool = True          # requests can be sent there now
 
 
 class ClusterView:
@@ -88,7 +89,7 @@ class LiveView(ClusterView):
             lines.append(NodeLine(
                 member.node_id, place.ip, place.port, place.bus_port, place.hostname, place.dc,
                 place.rack, place.weight, row.state, index == self.membership.index,
-                tuple(self.ranges[index])))
+                tuple(self.ranges[index]), self.coordinator.is_alive(index)))
         return lines
 
     def partition_of(self, slot):

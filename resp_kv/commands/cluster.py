@@ -66,6 +66,7 @@ class Member(NamedTuple):
     ranges: tuple
     state: str
     is_myself: bool
+    is_connected: bool
 
     @property
     def flags(self):
@@ -103,7 +104,7 @@ def member_of(client, line):
     endpoint = {"ip": ip, "hostname": line.hostname or "?", "unknown-endpoint": None}
     return Member(line.id, ip, line.port, line.bus_port, line.hostname,
                   endpoint[config.get("cluster-preferred-endpoint-type")], line.ranges,
-                  line.state, line.is_myself)
+                  line.state, line.is_myself, line.is_connected)
 
 
 def own_address(client):
@@ -157,7 +158,7 @@ def nodes(client, args):
 
 def node_line(client, member):
     name = f",{member.hostname}" if member.hostname else ""
-    link = "connected" if member.state in (UP, SUSPECT) else "disconnected"
+    link = "connected" if member.is_connected and member.state in (UP, SUSPECT) else "disconnected"
     slots = "".join([f" {first}-{last}" for first, last in member.ranges])
     return (f"{member.id} {member.ip}:{member.port}@{member.bus_port}{name} {member.flags} - 0 0 "
             f"{epoch(client)} {link}{slots}\n")

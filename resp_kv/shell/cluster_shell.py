@@ -239,6 +239,8 @@ class ClusterShell(Events):
         if link.member >= 0:
             self.membership.note_contact(link.member)
             self.update_alive(link.member)
+            if self.environment.links[link.member] is None:
+                self.peers.open_now(self.membership.address_of(link.member))
 
     def link_lost(self, link, reason):
         if link.member >= 0 and link.outgoing and self.environment.links[link.member] is link:

@@ -102,6 +102,11 @@ class Peers:
             return None
         return self.open(address)
 
+    def open_now(self, address):
+        """Whoever is there has just called: no need to wait for the next try."""
+        self.retries.pop(address, None)
+        self.link_to(address)
+
     def open(self, address):
         host, port = address
         self.put_off(address)

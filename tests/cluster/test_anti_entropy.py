@@ -4,7 +4,10 @@ import random
 
 import pytest
 
+from cluster import levels
 from cluster.anti_entropy import Options
+from cluster.request import Sink
+from cluster.slots import stored_key
 from cluster.versions import winner
 from tests.cluster.repair_rig import EPOCH_MS, Cluster
 
@@ -232,17 +235,17 @@ def test_a_late_write_does_not_bring_back_what_was_purged(make):
     for number in range(3):
         purge(cluster, number)
         assert cluster.contents(number) == {}
-    replica = cluster.nodes[0].replica
+    node = cluster.nodes[0]
     cluster.store(0, b"a", b"back from the dead", hlc=late)
-    assert replica.late == 1 and replica.newest_hlc == cluster.nodes[0].repairer.parts[
-        cluster.nodes[0].coordinator.plan_for(b"").partition].line_hlc or replica.late == 1
+    line_hlc = node.repairer.parts[node.coordinator.plan_for(stored_key(0, b"a")).partition].line_hlc
+    assert (node.replica.late, node.replica.newest_hlc) == (1, line_hlc)
     assert cluster.contents(0) == {}
     cluster.store(1, b"a", b"and again", hlc=late)      # deleted and known, or deleted and purged
     cluster.repair()
     assert all(cluster.contents(number) == {} for number in range(3))
 
 
-def test_a_write_of_now_is_taken_below_nothing(make):
+def test_a_new_write_is_taken(make):
     cluster = make()
     proved(cluster)
     cluster.store(0, b"a", b"1")
@@ -250,16 +253,32 @@ def test_a_write_of_now_is_taken_below_nothing(make):
     assert winner(cluster.state(2, b"a")).value == b"1"
 
 
+def test_a_late_write_to_a_key_that_is_known_is_taken(make):
+    """Nothing newer of it can have been purged: that would have replaced what is there."""
+    cluster = make()
+    early, late = cluster.nodes[0].clock.stamp(), cluster.nodes[0].clock.stamp()
+    cluster.store([0, 1, 2], b"a", b"1", hlc=early)
+    proved(cluster)
+    cluster.store(0, b"a", b"2", hlc=late)
+    cluster.repair()
+    assert [winner(cluster.state(number, b"a")).value for number in range(3)] == [b"2"] * 3
+
+
 def test_records_lost_below_the_line_come_back_from_the_others(make):
+    """A table was salvaged, say: the watermarks are there, the records are not."""
     cluster = make()
     cluster.store([0, 1, 2], b"a", b"1")
     proved(cluster)
-    engine = cluster.nodes[1].engine
-    from cluster.slots import stored_key
-    start = stored_key(0, b"a")
-    engine.delete_range(start, start + b"\0", 1, 0)      # nothing: its dot is too old
+    marks = cluster.nodes[1].repairer.marks.rows
+    cluster.stop(1)
+    cluster.disks[1] += 1
+    cluster.start(1)
+    for partition, row in marks.items():
+        cluster.nodes[1].repairer.marks.write(partition, *row)
+    assert cluster.contents(1) == {}
     cluster.repair()
     assert winner(cluster.state(1, b"a")).value == b"1"
+    assert not cluster.nodes[1].repairer.progress()["partitions_refilling"]
 
 
 # -- lost disks ------------------------------------------------------------------------------------
@@ -280,15 +299,33 @@ def test_a_wiped_disk_is_refilled(make):
     assert_equal(cluster)
 
 
-def test_reads_are_refused_until_it_is_refilled(make):
+class Answer(Sink):
+    result = text = value = None
+
+    def finished(self, request):
+        self.result, self.text, self.value = request.succeeded, request.text, request.value
+
+
+def read(cluster, number, key, level):
+    answer = Answer()
+    cluster.nodes[number].coordinator.read(stored_key(0, key), level, 5000, answer)
+    cluster.run(lambda: answer.result is not None)
+    return answer
+
+
+def test_reads_are_answered_by_the_others_until_it_is_refilled(make):
     cluster = make()
     cluster.store([0, 1, 2], b"a", b"1")
     cluster.stop(1)
     cluster.start(1, wiped=True)
-    replica = cluster.nodes[1].replica
-    assert replica.is_refilling(0)
+    cluster.lose_frame = lambda sender, target, frame: frame[8:9] in b"MN"      # nothing is refilled
+    for number in range(3):
+        assert read(cluster, number, b"a", levels.QUORUM).value == b"1"
+        refused = read(cluster, number, b"a", levels.ALL)
+        assert refused.result is False and "NOQUORUM" in refused.text
+    cluster.lose_frame = lambda sender, target, frame: False
     cluster.run(lambda: not cluster.nodes[1].repairer.progress()["partitions_refilling"])
-    assert not replica.is_refilling(0)
+    assert read(cluster, 0, b"a", levels.ALL).value == b"1"
 
 
 def test_refilling_waits_for_all_others_and_survives_a_restart(make):

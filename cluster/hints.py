@@ -22,7 +22,6 @@ this is one without being a file.
 Sources: DeCandia et al., "Dynamo", 2007, section 4.6; Cassandra's hints and their window.
 """
 
-from cluster import levels
 from cluster.errors import NeedsDisk, StoreError
 from cluster.plan import Plan
 from cluster.request import Sink

@@ -299,7 +299,7 @@ cdef class Keyspace:
         return self.next_range(end), keys
 
     def next_range(self, end):
-        for first, last in self.writer.shown:
+        for first, _ in self.writer.shown:
             if first << 8 >= end:
                 return first << 8
         return 0

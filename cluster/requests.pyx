@@ -141,7 +141,6 @@ cdef class Requests:
 
     def tick(self, uint64_t monotonic_ms):
         """Time-outs and hedges; every 10 ms or so."""
-        cdef Request request
         cdef Queue queue
         self.env.monotonic_ms = monotonic_ms
         hedge_ms = min(HEDGE_MS_MAX, max(HEDGE_MS_MIN, 2 * self.usual_ms))

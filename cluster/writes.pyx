@@ -236,7 +236,6 @@ cdef class Writes(Reads):
 
     cdef int apply_changes(self, Request request) except -1:
         cdef Row row
-        cdef int answer
         if request.changes is None:
             row.value = PyBytes_AS_STRING(request.value)
             row.value_bytes = <uint32_t>PyBytes_GET_SIZE(request.value)

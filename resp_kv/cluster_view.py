@@ -34,9 +34,6 @@ class ClusterView:
     """A node that is on its own, or still waits for the others."""
 
     ready = False
-    epoch = 0
-    members = ()
-    status = ""
 
     def lines(self):
         return []

@@ -31,6 +31,7 @@ from resp_kv.traffic cimport ALL_PAUSED, RUNNING, WRITES_PAUSED
 
 from resp_kv.errors import CommandError, ProtocolError
 from resp_kv.replicator import LOCAL, STARTED, WAIT
+from resp_kv.resolving import resolve, run_to_end
 from resp_kv.resp.values import QUEUED
 
 log = logging.getLogger("resp_kv.connection")
@@ -40,7 +41,6 @@ cdef enum:
     RETRIES_MAX = 8                   # then a command reads synchronously: a cache too small
     STASH_KEPT = 64 * 1024
 
-HTTP_WORDS = (b"post", b"host:")     # what a browser sends before it comes to a hidden command
 RUN_AT_ONCE = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 
 
@@ -139,11 +139,8 @@ cdef class Connection:
                 at += self.parser.used
         except ProtocolError as error:
             self.parser.restart()
-            if self.slots:
-                self.wait(WAIT_DISK)
-                return at
-            if not self.line_is_empty():
-                self.wait(WAIT_REPLICAS)
+            if self.slots or not self.line_is_empty():
+                self.wait(WAIT_DISK if self.slots else WAIT_REPLICAS)
                 return at
             self.fail(None, "ERR " + str(error))
             self.closing = True
@@ -268,7 +265,8 @@ cdef class Connection:
         if not self.line_is_empty() and not self.may_overlap(row):
             return self.wait(WAIT_REPLICAS)
         try:
-            row = self.resolve(args) if row is None or row.is_container else row
+            if row is None or row.is_container:
+                row = resolve(self, row, args)
             if not row.arity_fits(len(args)):
                 row.rejected_calls += 1
                 raise CommandError(f"ERR wrong number of arguments for '{row.name}' command")
@@ -331,27 +329,6 @@ cdef class Connection:
             return False
         self.wrote = True
         return True
-
-    cdef Command resolve(self, list args):
-        """The row of an unknown or container command, or the error that Redis gives."""
-        cdef Command row = self.index.find(self.argv[0].text, self.argv[0].size)
-        if row is None:
-            if args[0].lower() in HTTP_WORDS:
-                self.closing = True
-                log.warning("client %d at %s speaks HTTP: closed. A web page may be trying to send "
-                            "commands through somebody's browser", self.id, self.addr)
-            raise CommandError(unknown_command(args))
-        if len(args) < 2:
-            if row.handler is not None:         # COMMAND, which also runs by itself
-                return row
-            row.rejected_calls += 1
-            raise CommandError(f"ERR wrong number of arguments for '{row.name}' command")
-        child = row.subcommands.get(args[1].lower())
-        if child is None:
-            shown = args[1][:128].decode("utf-8", "surrogateescape")
-            raise CommandError(
-                f"ERR unknown subcommand '{shown}'. Try {row.name.upper()} HELP.")
-        return child
 
     cdef int gate(self, Command row, list args) except -1:
         """1: not to be run now (queued, or waiting); 0: go on. Raises what refuses the command."""
@@ -609,9 +586,7 @@ cdef class Connection:
 
     @property
     def multi_bytes(self):
-        if self.current_transaction is None:
-            return 0
-        return self.current_transaction.bytes
+        return 0 if self.current_transaction is None else self.current_transaction.bytes
 
     # -- without a socket (tests) -------------------------------------------------------------
 
@@ -623,22 +598,3 @@ cdef class Connection:
     def take_output(self):
         """All finished replies as bytes."""
         return self.out.take()
-
-
-def run_to_end(generator):
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return stop.value
-
-
-def unknown_command(args):
-    """Redis's wording: the name and the first arguments, 128 characters of each at most."""
-    shown = ""
-    for word in args[1:]:
-        if len(shown) >= 128:
-            break
-        shown += "'" + word[: 128 - len(shown)].decode("utf-8", "surrogateescape") + "' "
-    name = args[0][:128].decode("utf-8", "surrogateescape")
-    return f"ERR unknown command '{name}', with args beginning with: {shown}"

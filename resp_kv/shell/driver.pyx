@@ -27,15 +27,14 @@ from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from resp_kv.connection cimport (
     WAIT_DISK, WAIT_PAUSE, WAIT_REPLICAS, WAIT_ROOM,
 )
+from resp_kv.shell.epoll cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
+    MSG_DONTWAIT, MSG_NOSIGNAL, epoll_create1, epoll_ctl, epoll_event, epoll_wait, recv, send,
+)
+from resp_kv.shell.link cimport Link
+from resp_kv.shell.links cimport READ_BYTES
 
-from cluster.errors import StoreError
-from cluster.wire import BadFrame
 
-
-cdef extern from "sys/socket.h" nogil:
-    ssize_t recv(int fd, void* to, size_t count, int flags)
-    ssize_t send(int fd, const void* source, size_t count, int flags)
-    int MSG_NOSIGNAL, MSG_DONTWAIT
 
 log = logging.getLogger("resp_kv.driver")
 
@@ -53,7 +52,7 @@ cdef inline uint64_t monotonic_ns() noexcept nogil:
     return <uint64_t>now.tv_sec * 1000000000 + <uint64_t>now.tv_nsec
 
 
-cdef class Driver:
+cdef class Driver(Links):
     """`background` runs disk work off the loop (background.py); `admit` decides on new clients."""
 
     def __cinit__(self):
@@ -199,26 +198,7 @@ cdef class Driver:
 
     cdef int note_turn(self, uint64_t now) except -1:
         """Count a turn that ends now, by the time it was busy."""
-        cdef uint64_t usec = (now - self.turn_began - self.waited_ns) // 1000
-        cdef int bucket = 0
-        self.turns += 1
-        if usec > self.longest_turn_usec:
-            self.longest_turn_usec = usec
-        while usec and bucket < TURN_BUCKETS - 1:
-            usec >>= 1
-            bucket += 1
-        self.turn_buckets[bucket] += 1
-        return 0
-
-    @property
-    def turn_histogram(self):
-        """Turns by the time they were busy: item i counts those below 2**i microseconds."""
-        return [self.turn_buckets[i] for i in range(TURN_BUCKETS)]
-
-    def reset_turns(self):
-        self.turns = self.longest_turn_usec = 0
-        for i in range(TURN_BUCKETS):
-            self.turn_buckets[i] = 0
+        return self.count_turn((now - self.turn_began - self.waited_ns) // 1000)
 
     cdef int begin(self) except -1:
         """Read the clock for a batch."""
@@ -393,143 +373,6 @@ cdef class Driver:
     def finish_outside(self):
         self.finish()
         self.note_turn(monotonic_ns())
-
-    # -- other nodes --------------------------------------------------------------------------
-
-    def add_link(self, Link link, sock):
-        """Watch a connection to another node: one that is being opened, or was accepted."""
-        cdef epoll_event event
-        link.fd = sock.fileno()
-        self.links[link.fd], self.sockets[link.fd] = link, sock
-        link.armed = EPOLLOUT if link.connecting else EPOLLIN
-        event.events, event.data.fd = link.armed, link.fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, link.fd, &event) < 0:
-            raise OSError(c_errno, "epoll_ctl")
-
-    def close_link(self, Link link, reason=""):
-        """End a connection to another node now."""
-        if link.closed:
-            return
-        link.closed, link.ready = True, False
-        self.links.pop(link.fd, None)
-        sock = self.sockets.pop(link.fd, None)
-        if sock is not None:
-            sock.close()
-        self.peers.lost(link, reason)
-
-    def send_link(self, Link link, bytes frame):
-        """A frame of the handshake or of gossip."""
-        if link.add(frame):
-            self.touch_link(link)
-            return True
-        return False
-
-    def flush_now(self):
-        """Frames were sent outside a turn (a timer): let them leave."""
-        self.flush_links()
-
-    cdef int touch_link(self, Link link) except -1:
-        if not link.listed:
-            link.listed = True
-            self.touched_links.append(link)
-        return 0
-
-    cdef int serve_link(self, Link link, uint32_t events) except -1:
-        cdef ssize_t count
-        if link.connecting:
-            self.peers.connected(link, self.sockets[link.fd])
-            if not link.closed:
-                self.arm_link(link, EPOLLIN)
-            return 0
-        if events & EPOLLOUT:
-            self.touch_link(link)
-        if not events & (EPOLLIN | EPOLLHUP | EPOLLERR):
-            return 0
-        if not self.has_room():
-            self.room_links.append(link)
-            self.background.step_soon()
-            return self.arm_link(link, 0)
-        count = recv(link.fd, self.buffer, READ_BYTES, MSG_DONTWAIT)
-        if count <= 0:
-            if count < 0 and (c_errno == EAGAIN or c_errno == EINTR):
-                return 0
-            self.close_link(link, "the connection ended")
-            return 0
-        try:
-            link.receive(self.buffer, count, self.coordinator)
-        except (BadFrame, ValueError) as error:
-            log.warning("node %s at %s: %s; the connection is closed", link.node_id, link.address,
-                        error)
-            self.close_link(link, str(error))
-        except Exception:
-            log.exception("serving node %s failed, the connection is closed", link.node_id)
-            self.close_link(link, "internal error")
-        if link.out.size > link.out.sent:
-            self.touch_link(link)
-        return 0
-
-    def has_room(self):
-        """Whether versions of other nodes may come in; a store that refuses says so in its answers."""
-        try:
-            return self.store.room() != 0
-        except StoreError:
-            return True
-
-    cdef int flush_links(self) except -1:
-        """Send what stands in the links; acknowledgements after the sync, where one is needed."""
-        cdef Link link
-        cdef list touched
-        cdef bint held = (self.sync_always and self.engine.refused is None
-                          and self.engine.written_position > self.engine.synced_position)
-        touched, self.touched_links = self.touched_links, []
-        for link in touched:
-            link.listed = False
-            if link.closed:
-                continue
-            if held and link.wrote and not link.outgoing:
-                link.hold = self.engine.written_position
-                if not link.held:
-                    link.held = True
-                    self.sync_links.append(link)
-            else:
-                self.flush_link(link)
-            link.wrote = False
-        return 0
-
-    cdef int flush_link(self, Link link) except -1:
-        cdef ssize_t count
-        cdef Py_ssize_t unsent
-        if link.held or link.connecting:
-            return 0
-        while True:
-            unsent = link.out.size - link.out.sent
-            if unsent == 0:
-                break
-            count = send(link.fd, link.out.start + link.out.sent, unsent,
-                         MSG_NOSIGNAL | MSG_DONTWAIT)
-            if count < 0:
-                if c_errno == EINTR:
-                    continue
-                if c_errno != EAGAIN:
-                    self.close_link(link, "the connection broke")
-                    return 0
-                link.out.compact()
-                return self.arm_link(link, EPOLLIN | EPOLLOUT)
-            link.out.sent += count
-            link.bytes_out += count
-        link.out.release()
-        return self.arm_link(link, EPOLLIN)
-
-    cdef int arm_link(self, Link link, uint32_t events) except -1:
-        cdef epoll_event event
-        if link.armed == events or link.closed:
-            return 0
-        event.events, event.data.fd = events, link.fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, link.fd, &event) < 0:
-            self.close_link(link, "the connection broke")
-            return 0
-        link.armed = events
-        return 0
 
     cdef int flush(self, Connection connection) except -1:
         """Send what the socket takes."""

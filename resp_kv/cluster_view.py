@@ -34,9 +34,18 @@ class ClusterView:
     """A node that is on its own, or still waits for the others."""
 
     ready = False
-    epoch = 0
-    members = ()
-    status = ""
+
+    @property
+    def epoch(self):
+        return 0
+
+    @property
+    def members(self):
+        return ()
+
+    @property
+    def status(self):
+        return ""
 
     def lines(self):
         return []

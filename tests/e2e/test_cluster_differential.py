@@ -68,7 +68,8 @@ class Nodes:
     def ask(self, *words):
         name = words[0].upper()
         if name in (b"SELECT", b"HELLO"):
-            return [link.ask(*words) for link in self.links][0]
+            replies = [link.ask(*words) for link in self.links]
+            return replies[0]
         replies = [link.ask(*words) for link in self.links] if name in GATHERED else None
         if replies is None:
             return self.random.choice(self.links).ask(*words)

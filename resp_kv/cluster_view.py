@@ -35,6 +35,18 @@ class ClusterView:
 
     ready = False
 
+    @property
+    def epoch(self):
+        return 0
+
+    @property
+    def members(self):
+        return ()
+
+    @property
+    def status(self):
+        return ""
+
     def lines(self):
         return []
 

@@ -71,7 +71,7 @@ class Replicator:
         keys = row.keys_of(args)
         if not keys:
             return LOCAL
-        if any([len(key) > KEY_BYTES_MAX for key in keys]):
+        if any(len(key) > KEY_BYTES_MAX for key in keys):
             raise CommandError(f"ERR a key has at most {KEY_BYTES_MAX} bytes")
         job = self.job_of(client, row, args)
         if row.demand is not None:
@@ -294,7 +294,7 @@ class Job:
         keyspaces = guest.node.keyspaces
         for db, key in self.watched:
             keyspaces[db].need([key])
-        if any([keyspaces[db].dot(key) != dot for (db, key), dot in self.watched.items()]):
+        if any(keyspaces[db].dot(key) != dot for (db, key), dot in self.watched.items()):
             return NULL_ARRAY
         need_all(self, keyspaces)
         replies = [guest.call(row, args) for row, args in self.queued]

@@ -2,8 +2,9 @@
 
 Every node is told of as the master of the slots it coordinates, and no replicas: clients that are
 told of replicas leave out of SCAN whatever they take for one. Who is master of what comes from
-cluster_view.py; a node without a cluster owns all slots. The formats are what redis-py, ioredis, go-redis, Lettuce, redis-cli --cluster and
-redis-benchmark --cluster take apart: every slot exactly once, whole ranges, one `myself`.
+cluster_view.py; a node without a cluster owns all slots. The formats are what redis-py, ioredis,
+go-redis, Lettuce, redis-cli --cluster and redis-benchmark --cluster take apart: every slot exactly
+once, whole ranges, one `myself`.
 
 Placement and membership are the server's own business; the subcommands that would change them are
 in cluster_refused.py.
@@ -228,7 +229,7 @@ def getkeysinslot(client, args):
 
 def known_node(client, word):
     shown = word.decode("utf-8", "surrogateescape")
-    if not any([member.id == shown for member in members(client)]):
+    if not any(member.id == shown for member in members(client)):
         raise CommandError(f"ERR Unknown node {shown}")
 
 

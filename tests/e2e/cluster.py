@@ -13,12 +13,10 @@ is all that happens to it. Little memory, since several nodes share the machine.
 import contextlib
 import os
 import signal
-import time
 
 import redis
 
 from tests.e2e.server import Node, eventually
-from tests.e2e.two_servers import TIMEOUT_S
 
 SMALL = ("--memtable-bytes", "16mb", "--block-cache-bytes", "16mb", "--compaction-threads", "1",
          "--reader-threads", "1")
@@ -111,17 +109,36 @@ class Cluster:
         except redis.RedisError:
             return False
 
+    def wait_for_loss(self, *numbers):
+        """Until every running node knows that these cannot be reached."""
+        lost = {self.nodes[number].port for number in numbers}
+        for node in self.running():
+            if node.port not in lost:
+                with node.client() as client:
+                    eventually(lambda client=client: not lost & self.reached_by(client))
+
+    def mend(self):
+        """All run and reach each other."""
+        for node in self.nodes:
+            self.thaw_process(node)
+            if node not in self.running():
+                node.start(wait=False)
+        for node in self.nodes:
+            node.wait_until_up()
+        self.wait_for("ok")
+
     def reached_by(self, client):
         """The ports of the nodes that a node takes for reachable, itself included."""
         return {int(address.rpartition(":")[2]) for address, node in client.cluster("NODES").items()
-                if not {"fail", "fail?", "noaddr"} & set(node["flags"].split(","))}
+                if node["connected"] and not {"fail", "fail?"} & set(node["flags"].split(","))}
 
     def clients(self, **options):
         return [node.client(**options) for node in self.running()]
 
     def flush(self):
-        """Empty, and so at every node."""
-        self.nodes[0].client().flushall()
+        """Empty, and so at every node; a connection may not be back yet after a start."""
+        with self.nodes[0].client() as client:
+            eventually(lambda: accepted(client.flushall))
 
     @property
     def logs(self):
@@ -129,8 +146,9 @@ class Cluster:
                          for number, node in enumerate(self.nodes))
 
 
-def until(condition, seconds=TIMEOUT_S):
-    """How long it took until `condition()` held, in seconds."""
-    began = time.monotonic()
-    eventually(condition, seconds)
-    return time.monotonic() - began
+def accepted(command):
+    """What it gives, False for an error."""
+    try:
+        return command()
+    except redis.ResponseError:
+        return False

@@ -13,6 +13,7 @@ from tests.e2e.server import Node
 
 PACKAGES = {"redis-cli": "redis-tools", "redis-benchmark": "redis-tools", "node": "nodejs",
             "strace": "strace"}
+PATIENT = ("--read-request-timeout", "60000", "--write-request-timeout", "60000")
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +73,8 @@ def redis_benchmark():
 
 @pytest.fixture(scope="module")
 def shared_cluster(tmp_path_factory):
-    """Three nodes, shared by the tests of one module."""
-    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+    """Three nodes, shared by the tests of one module; patient, for machines that are busy."""
+    with Cluster(tmp_path_factory.mktemp("cluster"), *PATIENT) as cluster:
         yield cluster
 
 

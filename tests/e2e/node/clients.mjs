@@ -1,10 +1,10 @@
 // Runs one scenario of a Redis client for Node.js against a node:
-//     node clients.mjs SCENARIO PORT
+//     node clients.mjs SCENARIO PORT [NODES]
 // Prints one JSON object and ends with status 0, or the error and status 1.
 
 import assert from "node:assert/strict";
 
-const [scenario, port] = [process.argv[2], Number(process.argv[3])];
+const [scenario, port, nodes] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4] ?? 1)];
 
 async function ioredis() {
   const { default: Redis } = await import("ioredis");
@@ -32,8 +32,12 @@ async function ioredisCluster() {
   await Promise.all(range(300).map((i) => client.set(`k${i}`, i)));
   const values = await Promise.all(range(300).map((i) => client.get(`k${i}`)));
   assert.deepEqual(values, range(300).map(String));
-  assert.equal(client.nodes("master").length, 1);
-  assert.equal(await client.nodes("master")[0].dbsize(), 300);
+  const masters = client.nodes("master");
+  assert.equal(masters.length, nodes);
+  const sizes = await Promise.all(masters.map((master) => master.dbsize()));
+  assert.equal(sizes.reduce((sum, size) => sum + size), 300);
+  const piped = await client.pipeline([["set", "{p}a", "1"], ["incr", "{p}a"], ["get", "{p}b"]]).exec();
+  assert.deepEqual(piped, [[null, "OK"], [null, 2], [null, null]]);
   assert.deepEqual(await client.mget("{k}1", "{k}2"), [null, null]);
   await client.quit();
 }
@@ -66,7 +70,8 @@ async function nodeRedisCluster() {
   await Promise.all(range(300).map((i) => client.set(`k${i}`, String(i))));
   const values = await Promise.all(range(300).map((i) => client.get(`k${i}`)));
   assert.deepEqual(values, range(300).map(String));
-  assert.equal(client.masters.length, 1);
+  assert.equal(new Set(client.masters.map((master) => master.address)).size, nodes);
+  assert.deepEqual(await client.multi().set("{p}a", "1").incr("{p}a").exec(), ["OK", 2]);
   await client.quit();
 }
 

@@ -87,6 +87,7 @@ cdef class Connection:
     cdef int retry_slots(self) except -1
     cdef int drain_slots(self) except -1
     cdef int fail(self, Command row, str text) except -1
+    cdef int refuse(self, Command row, str text) except -1
     cdef list arguments(self)
     cdef int step_generator(self) except -1
     cdef int finish_generator(self, object value) except -1

@@ -31,7 +31,7 @@ from resp_kv.traffic cimport ALL_PAUSED, RUNNING, WRITES_PAUSED
 
 from resp_kv.errors import CommandError, ProtocolError
 from resp_kv.replicator import LOCAL, STARTED, WAIT
-from resp_kv.resolving import resolve, run_to_end
+from resp_kv.resolving import call, resolve
 from resp_kv.resp.values import QUEUED
 
 log = logging.getLogger("resp_kv.connection")
@@ -260,6 +260,7 @@ cdef class Connection:
         cdef list args = self.arguments()
         cdef Py_ssize_t before = self.reply.size
         cdef str mode = self.current_reply_mode
+        cdef bint ran = False
         if self.slots:
             return self.wait(WAIT_DISK)
         if not self.line_is_empty() and not self.may_overlap(row):
@@ -279,6 +280,7 @@ cdef class Connection:
                     if not self.may_write(row):
                         return self.wait(WAIT_ROOM)
                 self.last_row = row        # CLIENT LIST shows itself
+                ran = True
                 value = self.node.replicator.start(self, row, args) \
                     if self.traffic.replicated else LOCAL
                 if value is STARTED:
@@ -302,16 +304,22 @@ cdef class Connection:
             self.reply.truncate(before)
             if not self.line_is_empty():
                 return self.wait(WAIT_REPLICAS)
-            self.fail(row, error.text)
+            if ran:
+                self.fail(row, error.text)
+            else:
+                self.refuse(row, error.text)
         except Exception:
             log.exception("command %s failed", row.name if row is not None else "?")
             self.reply.truncate(before)
             self.fail(row, f"ERR internal error while running '{row.name if row else '?'}', "
                            "see the server's log")
+        if not ran:             # refused, or queued: EXEC counts it when it runs
+            self.last_row = row
+            return self.settle(None, before, mode, args)
         return self.settle(row, before, mode, args)
 
     cdef int settle(self, Command row, Py_ssize_t before, str mode, list args) except -1:
-        """After a general command: CLIENT REPLY's rule, counters."""
+        """After a general command: CLIENT REPLY's rule; counters of `row`, None if nothing ran."""
         if mode != "on" and self.current_reply_mode == mode:
             self.reply.truncate(before)
         if mode == "skip":
@@ -322,8 +330,7 @@ cdef class Connection:
 
     def may_write(self, Command row):
         """False while the store has no room; raises WriteRefused where it refuses writes."""
-        if not row.is_write and not any(queued.is_write for queued, _ in
-                                        self.current_transaction.queued):
+        if not self.would_write(row):
             return True
         if self.keyspace.writer.store.room() == 0:
             return False
@@ -336,14 +343,7 @@ cdef class Connection:
             row.rejected_calls += 1
             raise CommandError("NOAUTH Authentication required.")
         if self.current_transaction is not None and row.name not in RUN_AT_ONCE:
-            if row.no_multi:
-                row.rejected_calls += 1
-                raise CommandError("ERR Command not allowed inside a transaction")
-            self.current_transaction.queue(row, args)
-            if self.current_transaction.bytes > self.traffic.query_bytes_max:
-                self.closing = True
-                raise CommandError("ERR the queued commands reach the client query buffer limit "
-                                   "(directive client-query-buffer-limit), closing the connection")
+            self.current_transaction.queue(self, row, args)
             return 1
         if self.traffic.paused == ALL_PAUSED or (
                 self.traffic.paused == WRITES_PAUSED and self.would_write(row)):
@@ -352,8 +352,9 @@ cdef class Connection:
         return 0
 
     def would_write(self, Command row):
-        return row.is_write or (row.name == "exec" and self.current_transaction is not None and any(
-            queued.is_write for queued, _ in self.current_transaction.queued))
+        return row.is_write or (
+            row.name == "exec" and self.current_transaction is not None
+            and self.current_transaction.writes)
 
     cdef int fail(self, Command row, str text) except -1:
         """Reply with an error and count it; a transaction under way is broken by it."""
@@ -365,6 +366,13 @@ cdef class Connection:
         if self.current_transaction is not None and (row is None or row.name not in RUN_AT_ONCE):
             self.current_transaction.broken = True
         return 0
+
+    cdef int refuse(self, Command row, str text) except -1:
+        """Reply to a command that did not run; a refused EXEC ends its transaction, as in Redis."""
+        if row is not None and row.name == "exec" and self.current_transaction is not None:
+            text = "EXECABORT Transaction discarded because of: " + text.removeprefix("ERR ")
+            self.transaction, self.watched = None, {}
+        return self.fail(None, text)
 
     cdef list arguments(self):
         cdef Py_ssize_t i
@@ -498,19 +506,7 @@ cdef class Connection:
 
     def call(self, Command row, list args):
         """Run a row now, to its end: its reply value, or the CommandError it ended in."""
-        cdef uint64_t start = monotonic_ns()
-        try:
-            value = row.handler(self, args)
-            if row.is_generator:
-                value = run_to_end(value)
-        except (CommandError, StoreError) as error:
-            row.failed_calls += 1
-            self.traffic.errors += 1
-            self.node.stats.note_error(error.text.partition(" ")[0])
-            value = CommandError(error.text)
-        row.note(monotonic_ns() - start)
-        self.traffic.commands += 1
-        return value
+        return call(self, row, args)
 
     def close_after_reply(self):
         self.closing = True

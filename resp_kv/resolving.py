@@ -1,7 +1,10 @@
-"""From the words of a command to its row, where the first word alone does not say it."""
+"""From the words of a command to its row, where the first word alone does not say it; and running a
+row at once, to its end, as a transaction does."""
 
 import logging
+from time import monotonic_ns
 
+from cluster.errors import StoreError
 from resp_kv.errors import CommandError
 
 log = logging.getLogger("resp_kv.connection")
@@ -28,6 +31,26 @@ def resolve(client, row, args):
         shown = args[1][:128].decode("utf-8", "surrogateescape")
         raise CommandError(f"ERR unknown subcommand '{shown}'. Try {row.name.upper()} HELP.")
     return child
+
+
+def call(client, row, args):
+    """The row's reply value, or the CommandError that it ended in. Counted like any other call."""
+    node, began = client.node, monotonic_ns()
+    try:
+        value = row.handler(client, args)
+        if row.is_generator:
+            value = run_to_end(value)
+    except (CommandError, StoreError) as error:
+        row.failed_calls += 1
+        node.traffic.errors += 1
+        node.stats.note_error(error.text.partition(" ")[0])
+        value = CommandError(error.text)
+    nsec = monotonic_ns() - began
+    row.count(nsec)
+    if 0 <= node.traffic.slow_usec <= nsec // 1000:
+        node.note_slow(row, nsec // 1000, args, client)
+    node.traffic.commands += 1
+    return value
 
 
 def run_to_end(generator):

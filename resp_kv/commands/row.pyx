@@ -63,6 +63,10 @@ cdef class Command:
             bucket += 1
         self.buckets[bucket] += 1
 
+    def count(self, uint64_t nsec):
+        """`note`, for Python."""
+        self.note(nsec)
+
     @property
     def usec(self):
         """Whole microseconds spent in the handler."""

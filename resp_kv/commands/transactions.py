@@ -40,13 +40,25 @@ class Transaction:
         self.broken = False
         self.bytes = 0
 
-    def queue(self, row, args):
-        """Raises CommandError for what a transaction cannot do, which has one level for all."""
+    @property
+    def writes(self):
+        """Whether any queued command may write."""
+        return any(row.is_write for row, _ in self.queued)
+
+    def queue(self, client, row, args):
+        """One command more. Raises CommandError; over the limit the connection closes as well."""
+        if row.no_multi:
+            row.rejected_calls += 1
+            raise CommandError("ERR Command not allowed inside a transaction")
         if row.demand is not None and row.demand(args).named:
             raise CommandError("ERR LEVEL, R, W and TIMEOUT are not possible inside a transaction: it "
                                "has the levels of its connection (KV.CONSISTENCY)")
         self.queued.append((row, args))
         self.bytes += sum(map(len, args)) + ARGUMENT_OVERHEAD_BYTES * len(args)
+        if self.bytes > client.node.traffic.query_bytes_max:
+            client.close_after_reply()
+            raise CommandError("ERR the queued commands reach the client query buffer limit "
+                               "(directive client-query-buffer-limit), closing the connection")
 
 
 @transaction_command(

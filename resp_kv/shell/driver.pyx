@@ -33,6 +33,7 @@ from resp_kv.shell.epoll cimport (
 )
 from resp_kv.shell.link cimport Link
 from resp_kv.shell.links cimport READ_BYTES
+from resp_kv.shell.store cimport EngineStore
 
 
 

@@ -69,6 +69,14 @@ def test_exec_itself_is_not_noted(rig):
     assert [b"EXEC"] not in [entry[3] for entry in rig.run("SLOWLOG", "GET")]
 
 
+def test_the_commands_of_a_transaction_are_noted_when_they_run(rig):
+    rig.run("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    run_all(rig, "MULTI", "SET a 1", "DISCARD", "MULTI", "SET a 2", "EXEC")
+    noted = [entry[3] for entry in rig.run("SLOWLOG", "GET")]
+    assert [b"SET", b"a", b"1"] not in noted
+    assert noted.count([b"SET", b"a", b"2"]) == 1
+
+
 def test_errors(rig):
     text = "ERR count should be greater than or equal to -1"
     for count in ("-2", "x"):

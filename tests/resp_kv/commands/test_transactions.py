@@ -1,3 +1,5 @@
+import pytest
+
 from resp_kv.commands.table import COMMANDS
 from tests.resp_kv.commands.replies import is_error, run_all
 
@@ -35,6 +37,30 @@ def test_a_command_that_could_not_be_queued_breaks_the_transaction(rig):
         assert is_error(rig.run("EXEC"),
                         "EXECABORT Transaction discarded because of previous errors.")
         assert rig.run("GET", "a") is None
+
+
+@pytest.mark.parametrize("wrong", ["MULTI x", "WATCH", "DISCARD x", "RESET x"])
+def test_a_wrong_number_of_words_breaks_the_transaction_whatever_the_command(rig, wrong):
+    run_all(rig, "MULTI", "SET a 1", wrong)
+    assert is_error(rig.run("EXEC"),
+                    "EXECABORT Transaction discarded because of previous errors.")
+    assert rig.run("GET", "a") is None
+
+
+def test_a_refused_exec_ends_the_transaction(rig):
+    run_all(rig, "WATCH a", "MULTI", "SET a 1")
+    assert is_error(rig.run("EXEC", "x"), "EXECABORT Transaction discarded because of: "
+                                          "wrong number of arguments for 'exec' command")
+    assert is_error(rig.run("EXEC"), "ERR EXEC without MULTI")
+    rig.new_client().run("SET", "a", "2")
+    assert run_all(rig, "MULTI", "PING", "EXEC")[-1] == [b"PONG"]       # no longer watched
+
+
+def test_queued_commands_count_when_they_run(rig):
+    run_all(rig, "CONFIG RESETSTAT", "MULTI", "SET a 1", "SET a 2")
+    assert COMMANDS[b"set"].calls == 0
+    run_all(rig, "DISCARD", "MULTI", "SET a 1", "EXEC")
+    assert COMMANDS[b"set"].calls == 1
 
 
 def test_save_and_shutdown_are_not_allowed_inside(rig):

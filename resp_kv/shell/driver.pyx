@@ -36,7 +36,6 @@ from resp_kv.shell.links cimport READ_BYTES
 from resp_kv.shell.store cimport EngineStore
 
 
-
 log = logging.getLogger("resp_kv.driver")
 
 ACCEPTS_A_TURN = 100

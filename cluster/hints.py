@@ -86,11 +86,12 @@ class Hints:
         return hint_key(target, stored_key)
 
     def stand_ins(self, plan):
-        """Position of each replica that is down -> the member that stands in for it."""
+        """Position of each replica that is down -> the member that stands in for it; none while some
+        replica can merely not be reached yet."""
         coordinator = self.coordinator
         down = [position for position, member in enumerate(plan.replicas)
                 if not coordinator.is_alive(member)]
-        if not down:
+        if not down or not all(coordinator.is_gone(plan.replicas[position]) for position in down):
             return {}
         healthy = [member for member in (*plan.fallbacks, *plan.replicas)
                    if coordinator.is_alive(member)]

@@ -17,7 +17,8 @@ cdef class Requests:
     cdef readonly uint64_t actor             # of blind writes; with bit 0 set: of causal ones
     cdef readonly list plans, members
     cdef int slot_shift                      # slot >> slot_shift is the partition
-    cdef uint8_t[MEMBERS_MAX] alive
+    cdef uint8_t[MEMBERS_MAX] alive          # requests can be sent there
+    cdef uint8_t[MEMBERS_MAX] gone           # known to be down, not merely not met yet
     cdef readonly dict pending               # requests under way, by their number
     cdef dict queues
     cdef uint64_t next_id

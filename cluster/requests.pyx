@@ -55,6 +55,14 @@ cdef class Requests:
         elif self.hints is not None:
             self.hints.member_back(member)
 
+    def set_gone(self, int member, bint gone):
+        """Whether a member that cannot be reached is taken for down: only then may others stand in for
+        it. A node that has just started has met nobody, and must not answer for all."""
+        self.gone[member] = gone
+
+    def is_gone(self, int member):
+        return bool(self.gone[member])
+
     def is_alive(self, int member):
         return bool(self.alive[member])
 

@@ -33,7 +33,7 @@ class NodeLine(NamedTuple):
 class ClusterView:
     """A node that is on its own, or still waits for the others."""
 
-    ready = False
+    ready = settled = False
 
     @property
     def epoch(self):
@@ -100,6 +100,14 @@ class LiveView(ClusterView):
                 place.rack, place.weight, row.state, index == self.membership.index,
                 tuple(self.ranges[index]), self.coordinator.is_alive(index)))
         return lines
+
+    @property
+    def settled(self):
+        """Whether every other member can be reached, or is known to be down: not yet so for a moment
+        after the start."""
+        coordinator = self.coordinator
+        return all(coordinator.is_alive(member) or coordinator.is_gone(member)
+                   for member in range(len(self.members)) if member != coordinator.me)
 
     def partition_of(self, slot):
         return slot * self.document.partitions // SLOTS

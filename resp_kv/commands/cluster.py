@@ -123,11 +123,12 @@ def epoch(client):
 def cluster_info(client, args):
     cluster, lines = client.node.cluster, members(client)
     forming = client.node.traffic.replicated and cluster is None
+    ready = cluster is None or cluster.settled
     served = 0 if forming else sum([last - first + 1 for line in lines
                                     for first, last in line.ranges])
     down = sum([line.state == DOWN for line in lines])
     fields = {
-        "cluster_enabled": 1, "cluster_state": "ok" if served == SLOTS else "fail",
+        "cluster_enabled": 1, "cluster_state": "ok" if served == SLOTS and ready else "fail",
         "cluster_slots_assigned": served, "cluster_slots_ok": served,
         "cluster_slots_pfail": 0, "cluster_slots_fail": SLOTS - served,
         "cluster_known_nodes": len(lines),

@@ -16,6 +16,7 @@ from cluster import levels
 from cluster.anti_entropy import Options as RepairOptions
 from cluster.anti_entropy import Repairer
 from cluster.coordinator import Coordinator
+from cluster.detector import DOWN
 from cluster.document import Member, from_json
 from cluster.founding import Settings
 from cluster.gossip_format import BadGossip
@@ -73,6 +74,7 @@ class ClusterShell(Events):
         if self.membership.document is None:
             self.node.traffic.replicated = True
             self.node.replicator = Unformed(self.membership)
+            self.membership.found_if_agreed()          # at once, where this node is the only founder
         self.follow_config()
 
     def listen(self):
@@ -258,8 +260,10 @@ class ClusterShell(Events):
         """A connection that takes no more is as good as none, until it takes something again."""
         if self.coordinator is not None and member != self.membership.index:
             link = self.environment.links[member]
-            # A member that has never gossiped may not know yet that it is one.
+            # A member that has never gossiped may not know yet that it is one; and that it cannot be
+            # reached is no evidence that it is down, until the detector says so.
             met = self.membership.table.rows[member].heartbeat > 0
+            self.coordinator.set_gone(member, met or self.membership.detector.states[member] == DOWN)
             self.coordinator.set_alive(member, met and bool(self.membership.alive[member])
                                        and link is not None and not link.is_full)
 

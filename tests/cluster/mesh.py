@@ -101,6 +101,7 @@ class Mesh:
     def tell(self):
         for node in self.nodes:
             for member in range(len(self.nodes)):
+                node.coordinator.set_gone(member, not self.connected(node.number, member))
                 node.coordinator.set_alive(member, self.connected(node.number, member))
         self.run()
 

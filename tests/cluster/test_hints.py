@@ -175,3 +175,15 @@ def test_a_target_that_dies_again_keeps_its_hints(mesh_of):
 def test_hint_keys_lie_behind_all_slots():
     assert hint_key(0, stored_key(0, b"k")) > b"\x40\x00"
     assert hint_key(1, b"") > hint_key(0, b"\xff" * 50)
+
+
+def test_nobody_stands_in_for_members_that_were_never_met(mesh_of):
+    """A node that has just started must not answer for all of them."""
+    mesh = mesh_of(3)
+    mesh.set(0, b"k", b"v")
+    mesh.sloppy()
+    mesh.down(1, 2)
+    for member in (1, 2):
+        mesh.nodes[0].coordinator.set_gone(member, False)
+    assert mesh.get(0, b"k").text.startswith("NOQUORUM")
+    assert mesh.set(0, b"k", b"w").text.startswith("NOQUORUM")

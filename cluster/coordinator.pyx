@@ -11,7 +11,9 @@ from cluster.errors import StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cluster.reads cimport handed_over
 from cluster.replica cimport COLD, OLDER
-from cluster.request cimport EXECUTED, FAILED, OPEN, OVERTAKEN, READING, SUCCESS, WRITING
+from cluster.request cimport (
+    EXECUTED, FAILED, FORWARDED, NO_QUORUM, OPEN, OVERTAKEN, READING, SUCCESS, WRITING,
+)
 from cluster.store cimport FOUND, PENDING
 from cluster.writes cimport may_restamp
 from cluster.wire cimport (
@@ -253,6 +255,9 @@ cdef class Coordinator(Writes):
                 return 0           # of an earlier round: an outcome names the stamp, too
             if status == OVERTAKEN and may_restamp(request):
                 return self.overtaken(request, frame.header.annotation)
+            if status == NO_QUORUM and request.kind == FORWARDED and request.result == OPEN:
+                self.take_over(request)            # it may have just started, and met nobody yet
+                return 0
             return self.finish(request, status, frame.body[:frame.body_bytes].decode()
                                if frame.body_bytes else None)
         if frame.header.level:

@@ -36,6 +36,9 @@ cdef enum:
     REFUSED_HERE = 3       # beside replica.Applied: this node's own store takes no writes
 
 
+cdef int ALL = levels.ALL            # that is every replica, and no hint for one
+
+
 cdef class Writes(Reads):
     cpdef int write(self, bytes key, bytes value, uint64_t deadline_ms, bint tombstone, int level,
                     uint32_t timeout_ms, uint8_t flags, Sink sink) except -1:
@@ -104,7 +107,7 @@ cdef class Writes(Reads):
         request.need = request.plan.need(request.level, True)
         self.writes += 1
         request.sloppy = (self.sloppy and self.hints is not None and not request.flags & STRICT
-                          and request.plan.partition >= 0)
+                          and request.plan.partition >= 0 and request.level != ALL)
         if not request.need.possible(0, living) and not (
                 request.sloppy and (living or request.need.hint_counts)):
             # Forwarded before, and taken over since: somebody may have it.

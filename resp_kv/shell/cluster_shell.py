@@ -262,10 +262,12 @@ class ClusterShell(Events):
             link = self.environment.links[member]
             # A member that has never gossiped may not know yet that it is one; and that it cannot be
             # reached is no evidence that it is down, until the detector says so.
-            met = self.membership.table.rows[member].heartbeat > 0
+            met = self.membership.table.rows[member].heartbeat > 0 or (
+                link is not None and link.state.cluster == self.cluster_id)
             self.coordinator.set_gone(member, met or self.membership.detector.states[member] == DOWN)
             self.coordinator.set_alive(member, met and bool(self.membership.alive[member])
-                                       and link is not None and not link.is_full)
+                                       and link is not None and not link.is_full
+                                       and self.peers.has_called(member))
 
     def take_gossip(self, link, payload):
         try:

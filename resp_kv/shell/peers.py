@@ -146,6 +146,10 @@ class Peers:
         self.driver.add_link(link, sock)
         return link
 
+    def has_called(self, member):
+        """Whether a member has a connection to this node, too: it can ask others, and be asked."""
+        return any(link.member == member and link.ready for link in self.incoming)
+
     def put_off(self, address):
         """When the next try may be: each one waits longer, up to a second."""
         wait_ms = self.retries.get(address, (0, 0))[1]
@@ -264,7 +268,7 @@ class Peers:
     def note_other(self, link, words):
         state = link.state
         link.node_id, state.generation = str(words["node"]), int(words["generation"])
-        state.other_nonce = str(words["nonce"])
+        state.other_nonce, state.cluster = str(words["nonce"]), str(words.get("cluster", ""))
         apart_ms = int(words["clock_ms"]) - time.time_ns() // 1_000_000
         if abs(apart_ms) > CLOCKS_APART_MS:
             self.complain(link.node_id, f"its clock is {apart_ms} ms off ours; writes may be refused "
@@ -330,7 +334,7 @@ class Greeting:
 
     def __init__(self):
         self.nonce, self.other_nonce = secrets.token_hex(16), ""
-        self.said, self.generation = "", 0
+        self.said, self.generation, self.cluster = "", 0, ""
         self.began_ms = time.monotonic_ns() // 1_000_000
 
 

@@ -11,7 +11,7 @@ from cluster.errors import StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cluster.reads cimport handed_over
 from cluster.replica cimport COLD, OLDER
-from cluster.request cimport EXECUTED, FAILED, OPEN, OVERTAKEN, READING, SUCCESS, WRITING
+from cluster.request cimport EXECUTED, FAILED, NO_QUORUM, OPEN, OVERTAKEN, READING, SUCCESS, WRITING
 from cluster.store cimport FOUND, PENDING
 from cluster.writes cimport may_restamp
 from cluster.wire cimport (
@@ -253,6 +253,10 @@ cdef class Coordinator(Writes):
                 return 0           # of an earlier round: an outcome names the stamp, too
             if status == OVERTAKEN and may_restamp(request):
                 return self.overtaken(request, frame.header.annotation)
+            if status == NO_QUORUM:
+                # It reaches fewer than this node does, perhaps: it has just been started, or is cut off.
+                self.take_over(request)
+                return 0
             return self.finish(request, status, frame.body[:frame.body_bytes].decode()
                                if frame.body_bytes else None)
         if frame.header.level:

@@ -191,6 +191,17 @@ def test_a_coordinator_that_is_lost_with_a_write(nodes):
     assert written.succeeded and nodes.value(2, b"a") == b"1"
 
 
+def test_a_coordinator_that_reaches_nobody_else_is_not_the_last_word(five):
+    """It has just been started: the others reach it, and it has no connections of its own yet."""
+    for other in (3, 4):
+        five[1].coordinator.set_alive(other, False)
+    written = five.write(0, b"a", b"1")
+    assert five.delivered[0] == (0, 1, "F") and written.succeeded
+    assert five.values(b"a") == [None, b"1", None, b"1", b"1"]
+    five.down(3, 4, seen_by=[0])
+    assert five.write(0, b"a", b"2").text.startswith("NOQUORUM 2 responses ")
+
+
 # -- clocks ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("number", ALL)

@@ -244,6 +244,7 @@ class ClusterShell(Events):
 
     def link_lost(self, link, reason):
         if link.member >= 0 and link.outgoing and self.environment.links[link.member] is link:
+            log.warning("member %s: no connection (%s)", self.name_of(link.member), reason)
             self.environment.links[link.member] = None
             self.update_alive(link.member)
             self.peers.link_to(link.address)
@@ -258,10 +259,15 @@ class ClusterShell(Events):
         """A connection that takes no more is as good as none, until it takes something again."""
         if self.coordinator is not None and member != self.membership.index:
             link = self.environment.links[member]
-            # A member that has never gossiped may not know yet that it is one.
-            met = self.membership.table.rows[member].heartbeat > 0
-            self.coordinator.set_alive(member, met and bool(self.membership.alive[member])
-                                       and link is not None and not link.is_full)
+            self.coordinator.set_alive(
+                member, link is not None and not link.is_full and self.is_member_to_itself(link)
+                and bool(self.membership.alive[member]))
+
+    def is_member_to_itself(self, link):
+        """Whether the node there knows that it is a member: it said so in the handshake, or has
+        gossiped since the cluster was founded."""
+        return link.state.cluster == self.cluster_id or \
+            self.membership.table.rows[link.member].heartbeat > 0
 
     def take_gossip(self, link, payload):
         try:

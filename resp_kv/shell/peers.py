@@ -264,7 +264,7 @@ class Peers:
     def note_other(self, link, words):
         state = link.state
         link.node_id, state.generation = str(words["node"]), int(words["generation"])
-        state.other_nonce = str(words["nonce"])
+        state.other_nonce, state.cluster = str(words["nonce"]), str(words.get("cluster", ""))
         apart_ms = int(words["clock_ms"]) - time.time_ns() // 1_000_000
         if abs(apart_ms) > CLOCKS_APART_MS:
             self.complain(link.node_id, f"its clock is {apart_ms} ms off ours; writes may be refused "
@@ -330,7 +330,7 @@ class Greeting:
 
     def __init__(self):
         self.nonce, self.other_nonce = secrets.token_hex(16), ""
-        self.said, self.generation = "", 0
+        self.said, self.generation, self.cluster = "", 0, ""
         self.began_ms = time.monotonic_ns() // 1_000_000
 
 

@@ -256,7 +256,8 @@ cdef class Coordinator(Writes):
             if status == OVERTAKEN and may_restamp(request):
                 return self.overtaken(request, frame.header.annotation)
             if status == NO_QUORUM and request.kind == FORWARDED and request.result == OPEN:
-                self.take_over(request)            # it may have just started, and met nobody yet
+                # It reaches fewer than this node does, perhaps: it has just been started, or is cut off.
+                self.take_over(request)
                 return 0
             return self.finish(request, status, frame.body[:frame.body_bytes].decode()
                                if frame.body_bytes else None)

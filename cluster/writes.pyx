@@ -36,6 +36,9 @@ cdef enum:
     REFUSED_HERE = 3       # beside replica.Applied: this node's own store takes no writes
 
 
+cdef enum:
+    EVERYONE = -1          # the partition of a sweep's plan, which is that of no key
+
 cdef int ALL = levels.ALL            # that is every replica, and no hint for one
 
 
@@ -352,7 +355,7 @@ cdef class Writes(Reads):
         """All members as if they were the replicas of one key."""
         if len(self.members) > 32:
             raise StoreError("ERR deleting a whole database is limited to clusters of 32 nodes")
-        return Plan(-1, range(len(self.members)), (), [member.dc for member in self.members],
+        return Plan(EVERYONE, range(len(self.members)), (), [member.dc for member in self.members],
                     self.me, self.members[self.me].dc)
 
     def missing(self):
@@ -414,7 +417,7 @@ cdef class Writes(Reads):
 
 
 cdef inline bint is_sweep(Request request) noexcept:
-    return request.plan.partition < 0
+    return request.plan.partition == EVERYONE
 
 
 cdef inline bint restampable(Request request) noexcept:

@@ -33,7 +33,11 @@ class NodeLine(NamedTuple):
 class ClusterView:
     """A node that is on its own, or still waits for the others."""
 
-    ready = settled = False
+    ready = False
+
+    @property
+    def settled(self):
+        return False
 
     @property
     def epoch(self):

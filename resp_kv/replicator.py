@@ -126,13 +126,31 @@ class Replicator:
             self.execute_here(job, job.stored, then)
         elif not self.coordinator.execute(member, job.stored[0], job.encoded(), job.levels.write,
                                           job.levels.write_timeout_ms, job.flags,
-                                          ReplySink(then)):
+                                          ReplySink(self.or_at_the_next(job, plan, member, then))):
             self.execute_elsewhere(job, plan, then)
 
     def execute_elsewhere(self, job, plan, then):
         """The coordinator cannot be reached, and certainly has not got it: the next one."""
         self.coordinator.set_alive(self.coordinator.preferred(plan, job.levels.write), False)
         self.run(job, then)
+
+    def or_at_the_next(self, job, plan, member, then):
+        """A coordinator that has just been started, or is cut off, may reach fewer nodes than others do
+        and refuse: nothing was done, so the next replica in line runs it, which is the same one for
+        whoever asks."""
+        def take(reply, error):
+            if reply is None or not refused_at_once(reply):
+                then(reply, error)
+                return
+            after = plan.replicas[plan.replicas.index(member) + 1:]
+            following = next((other for other in after if self.coordinator.is_alive(other)), -1)
+            if following == self.coordinator.me:
+                self.execute_here(job, job.stored, then)
+            elif following < 0 or not self.coordinator.execute(
+                    following, job.stored[0], job.encoded(), job.levels.write,
+                    job.levels.write_timeout_ms, job.flags, ReplySink(then)):
+                then(reply, error)
+        return take
 
     def execute_here(self, job, locked, then):
         resp3 = job.resp == 3
@@ -375,6 +393,11 @@ def selected(client, row, args, db, count=None):
         return db
     count = len(client.node.keyspaces) if count is None else count
     return int(args[1]) if int(args[1]) < count else db
+
+
+def refused_at_once(reply):
+    """Whether a coordinator did nothing at all since it reaches too few replicas (cluster/outcome.py)."""
+    return reply.startswith(b"-NOQUORUM ") and reply.endswith(b"; nothing was done\r\n")
 
 
 def need_all(job, keyspaces):

@@ -246,6 +246,7 @@ class ClusterShell(Events):
 
     def link_lost(self, link, reason):
         if link.member >= 0 and link.outgoing and self.environment.links[link.member] is link:
+            log.warning("member %s: no connection (%s)", self.name_of(link.member), reason)
             self.environment.links[link.member] = None
             self.update_alive(link.member)
             self.peers.link_to(link.address)
@@ -260,14 +261,18 @@ class ClusterShell(Events):
         """A connection that takes no more is as good as none, until it takes something again."""
         if self.coordinator is not None and member != self.membership.index:
             link = self.environment.links[member]
-            # A member that has never gossiped may not know yet that it is one; and that it cannot be
-            # reached is no evidence that it is down, until the detector says so.
-            met = self.membership.table.rows[member].heartbeat > 0 or (
-                link is not None and link.state.cluster == self.cluster_id)
+            # That a member cannot be reached is no evidence that it is down, while it was never met.
+            met = self.membership.table.rows[member].heartbeat > 0
             self.coordinator.set_gone(member, met or self.membership.detector.states[member] == DOWN)
-            self.coordinator.set_alive(member, met and bool(self.membership.alive[member])
-                                       and link is not None and not link.is_full
-                                       and self.peers.has_called(member))
+            self.coordinator.set_alive(
+                member, link is not None and not link.is_full and self.is_member_to_itself(link)
+                and self.peers.has_called(member) and bool(self.membership.alive[member]))
+
+    def is_member_to_itself(self, link):
+        """Whether the node there knows that it is a member: it said so in the handshake, or has
+        gossiped since the cluster was founded."""
+        return link.state.cluster == self.cluster_id or \
+            self.membership.table.rows[link.member].heartbeat > 0
 
     def take_gossip(self, link, payload):
         try:

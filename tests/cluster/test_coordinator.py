@@ -4,6 +4,7 @@ import pytest
 
 from cluster import levels
 from cluster.levels import BadLevel
+from cluster.plan import Plan
 from cluster.slots import stored_key
 from cluster.wire import frame_of
 from tests.cluster.nodes import START_MS, Asked, Nodes
@@ -191,6 +192,17 @@ def test_a_coordinator_that_is_lost_with_a_write(nodes):
     assert written.succeeded and nodes.value(2, b"a") == b"1"
 
 
+def test_a_coordinator_that_reaches_nobody_else_is_not_the_last_word(five):
+    """It has just been started: the others reach it, and it has no connections of its own yet."""
+    for other in (3, 4):
+        five[1].coordinator.set_alive(other, False)
+    written = five.write(0, b"a", b"1")
+    assert five.delivered[0] == (0, 1, "F") and written.succeeded
+    assert five.values(b"a") == [None, b"1", None, b"1", b"1"]
+    five.down(3, 4, seen_by=[0])
+    assert five.write(0, b"a", b"2").text.startswith("NOQUORUM 2 responses ")
+
+
 # -- clocks ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("number", ALL)
@@ -286,6 +298,19 @@ def test_a_sweep_needs_every_node(nodes):
         "NOQUORUM deleting a whole database needs every node, 10.0.0.2:7000 cannot be reached; nothing "
         "was done")
     assert nodes.value(0, b"a") == b"v"
+
+
+def test_a_late_version_for_one_member_is_no_sweep(nodes):
+    """As a hint is handed over: the member has something newer, and nothing else happens."""
+    nodes.write(0, b"a", b"new")
+    nodes.write(0, b"b", b"v")
+    asked = Asked()
+    nodes[0].coordinator.write_to(
+        Plan(-2, (2,), (), ("dc1",), 0, "dc1"),
+        (stored_key(0, b"a"), (START_MS - 1000) << 16, 4, 0, 0, False, b"old"), 2000, asked)
+    nodes.run()
+    assert asked.request.was_overtaken
+    assert nodes.values(b"a") == [b"new"] * 3 and nodes.values(b"b") == [b"v"] * 3
 
 
 # -- frames that nobody should send ---------------------------------------------------------------

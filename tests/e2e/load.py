@@ -45,7 +45,8 @@ class Load:
     def go_on(self, count):
         """Until each of the clients has had so many more replies."""
         wanted = [(worker, worker.replies + count) for worker in self.workers]
-        eventually(lambda: all(worker.replies >= replies for worker, replies in wanted))
+        eventually(lambda: all(worker.replies >= replies or not worker.is_alive()
+                               for worker, replies in wanted))
 
     @property
     def errors(self):

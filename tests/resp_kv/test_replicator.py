@@ -104,6 +104,20 @@ def test_a_coordinator_that_cannot_be_reached_is_passed_over(nodes):
     assert nodes.values(b"a")[1:] == [b"1"] * 2
 
 
+@pytest.mark.parametrize("number", [0, 4])
+def test_a_coordinator_that_reaches_nobody_else_is_not_the_last_word(five, number):
+    """It has just been started; the next replica in line runs the command, whoever asks."""
+    for other in (3, 4):
+        five[1].coordinator.set_alive(other, False)
+    client = five.clients[number]
+    assert client.run("INCR", "a") == 1 and client.run("SET", "b", "1") == b"OK"
+    assert (number, 1, "X") in five.delivered and (number, 3, "X") in five.delivered
+    five.down(*{3, 4} - {number})
+    if number == 4:
+        five.down(1)
+    assert str(client.run("INCR", "a")).startswith("NOQUORUM 2 responses are required but only 1 ")
+
+
 def test_a_coordinator_that_is_lost_with_a_command_leaves_its_fate_open(nodes):
     client = nodes.clients[1]
     nodes.hold(1, 0)

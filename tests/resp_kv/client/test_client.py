@@ -379,6 +379,7 @@ def test_the_words_of_the_server_are_known_here():
     """The fate of a write hangs on words that the cluster writes."""
     class Request:
         acks, text, timeout_ms = 1, "", 5
+        touched, forwarded = 1, False
 
         class need:
             total = 2
@@ -387,5 +388,5 @@ def test_the_words_of_the_server_are_known_here():
     assert outcome.no_quorum(Request, True).startswith("NOQUORUM ")
     assert MAY_HAVE_HAPPENED in outcome.no_quorum(Request, True)
     assert outcome.timed_out(Request, True).startswith("TIMEOUT ")
-    Request.acks = 0
+    Request.acks = Request.touched = 0
     assert MAY_HAVE_HAPPENED not in outcome.no_quorum(Request, True)

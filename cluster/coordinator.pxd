@@ -14,6 +14,7 @@ cdef class Coordinator(Writes):
     cdef int receive_forward(self, int member, object link, const Frame* frame) except -1
     cdef int receive_sweep(self, int member, object link, const Frame* frame) except -1
     cdef int receive_reply(self, int member, const Frame* frame) except -1
+    cdef bint reaches_enough(self, Request request) except -1
     cdef int acknowledge(self, object link, const Frame* frame, int status, uint64_t newest_hlc,
                          bytes text) except -1
     cdef int chill(self, int member, object link, const Frame* frame) except -1

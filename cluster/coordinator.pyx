@@ -255,8 +255,9 @@ cdef class Coordinator(Writes):
                 return 0           # of an earlier round: an outcome names the stamp, too
             if status == OVERTAKEN and may_restamp(request):
                 return self.overtaken(request, frame.header.annotation)
-            if status == NO_QUORUM and request.kind == FORWARDED and request.result == OPEN:
-                # It reaches fewer than this node does, perhaps: it has just been started, or is cut off.
+            if (status == NO_QUORUM and request.kind == FORWARDED and request.result == OPEN
+                    and self.reaches_enough(request)):
+                # More than the coordinator does: that has just been started, or is cut off.
                 self.take_over(request)
                 return 0
             return self.finish(request, status, frame.body[:frame.body_bytes].decode()
@@ -321,6 +322,9 @@ cdef class Coordinator(Writes):
             row.tombstone = frame.header.flags & TOMBSTONE
             self.take_version(request, position, frame.header.status != NOTHING, &row)
         return self.judge_read(request)
+
+    cdef bint reaches_enough(self, Request request) except -1:
+        return request.plan.need(request.level, True).possible(0, self.living(request.plan))
 
     # -- cold reads ---------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@ def cluster(nodes):
     nodes.flush()
     yield nodes
     nodes.mend()
+    for client in nodes.clients():
+        client.config_set("read-consistency", "QUORUM")
+        client.config_set("write-consistency", "QUORUM")
 
 
 def master_key(cluster, number):

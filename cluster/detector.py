@@ -204,7 +204,10 @@ class Detector:
     # How
 
     def learn_interval(self, member, interval):
-        if interval < self.limits.ceiling:
+        """What is usual; a silence that was suspicious teaches little, and one after which the member
+        was taken for down nothing: a member that freezes now and then would earn ever more patience."""
+        if interval < self.limits.ceiling and self.states[member] != DOWN:
+            interval = min(interval, self.patience(member))
             difference = interval - self.mean[member]
             self.mean[member] += difference * WEIGHT_OF_LAST
             self.variance[member] += (difference * difference - self.variance[member]) * WEIGHT_OF_LAST

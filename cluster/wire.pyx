@@ -155,7 +155,7 @@ def split_frame(bytes text):
     if length == 0:
         return None
     h = frame.header
-    return (length, chr(<uint8_t>frame.kind), dict(h), frame.key[:frame.key_bytes],
+    return (length, chr(<unsigned char>frame.kind), dict(h), frame.key[:frame.key_bytes],
             frame.body[:frame.body_bytes])
 
 

@@ -370,14 +370,15 @@ cdef class Writes(Reads):
             return
         requests, self.uncommitted = self.uncommitted, []
         if self.wait_for_sync:
-            self.unsynced.append((position, requests))
+            self.unsynced.append((position, [(request, request.hlc) for request in requests]))
         else:
             self.count_mine(requests)
 
     def synced(self, uint64_t position):
-        """The log is synced up to `position`."""
+        """The log is synced up to `position`: what has been stamped again since is not in it yet."""
         while self.unsynced and self.unsynced[0][0] <= position:
-            self.count_mine(self.unsynced.pop(0)[1])
+            self.count_mine([request for request, hlc in self.unsynced.pop(0)[1]
+                             if request.hlc == hlc])
 
     def commit_failed(self, str reason):
         """The log of this turn could not be written."""
@@ -387,7 +388,7 @@ cdef class Writes(Reads):
     def sync_failed(self, str reason):
         waiting, self.unsynced = self.unsynced, []
         for _, requests in waiting:
-            self.refuse_mine(requests, reason)
+            self.refuse_mine([request for request, _ in requests], reason)
 
     @property
     def waits_for_sync(self):

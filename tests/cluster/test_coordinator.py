@@ -79,6 +79,22 @@ def test_with_every_write_synced_it_counts_after_the_sync(nodes):
     assert written.succeeded
 
 
+def test_a_write_that_was_stamped_again_counts_after_the_second_sync(nodes):
+    nodes[2].clock.now_ms += 300
+    for other in (1, 2):                                     # node 0 has not heard of it
+        nodes.hold(other, 0)
+        nodes[other].coordinator.set_alive(0, False)
+    assert nodes.write(2, b"a", b"of the future").succeeded
+    nodes.lose_held()
+    nodes[0].coordinator.wait_for_sync = True
+    written = nodes.write(0, b"a", b"new", level=levels.ALL)
+    assert nodes[0].coordinator.stats()["restamped_writes"] == 1
+    nodes[0].coordinator.synced(nodes[0].engine.written_position - 1)
+    assert not written.done
+    nodes[0].coordinator.synced(nodes[0].engine.written_position)
+    assert written.succeeded and nodes.values(b"a") == [b"new"] * 3
+
+
 def test_a_log_that_cannot_be_written_or_synced_is_no_acknowledgement(nodes):
     nodes.down(1, 2)
     for fail in ("commit_failed", "sync_failed"):

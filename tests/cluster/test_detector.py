@@ -247,6 +247,19 @@ def test_whoever_beats_irregularly_gets_more_patience():
     assert watch.detector.patience(3) == LIMITS.ceiling
 
 
+def test_a_member_that_freezes_now_and_then_earns_no_patience():
+    watch = Watch(4)
+    watch.run(50, 1, 2, 3)
+    usual = watch.detector.patience(3)
+    for _ in range(10):
+        watch.run(20, 1, 2)
+        watch.report(1, 3)
+        watch.report(2, 3)
+        assert watch.state(3) == DOWN
+        watch.run(20, 1, 2, 3)
+    assert watch.detector.patience(3) <= 1.5 * usual
+
+
 def test_the_first_few_witnesses_are_enough():
     watch = Watch(6)
     watch.run(5, 1, 2, 3, 4, 5)

@@ -121,18 +121,12 @@ cdef class Coordinator(Writes):
         cdef int answer
         if self.drifted(frame.header.hlc):
             return self.acknowledge(link, frame, DRIFTED, 0, self.drift_text(frame.header.hlc))
-        row.value, row.value_bytes = frame.body, <uint32_t>frame.body_bytes
-        row.hlc, row.actor = frame.header.hlc, frame.header.actor
-        row.deadline_ms, row.annotation = frame.header.deadline_ms, frame.header.annotation
-        row.tombstone = frame.header.flags & TOMBSTONE
+        version_of(frame, &row)
         try:
             answer = self.replica.apply(frame.key, <uint32_t>frame.key_bytes, &row)
         except (StoreError, DamagedState) as error:
             return self.acknowledge(link, frame, REFUSED, 0, str(error).encode())
-        if answer == COLD:
-            return self.chill(member, link, frame)
-        return self.acknowledge(link, frame, SUPERSEDED if answer == OLDER else APPLIED,
-                                self.replica.newest_hlc if answer == OLDER else 0, b"")
+        return stored(self, member, link, frame, answer)
 
     cdef int receive_bundle(self, int member, object link, const Frame* frame) except -1:
         changes = split_versions(frame.body[:frame.body_bytes])
@@ -143,10 +137,7 @@ cdef class Coordinator(Writes):
             answer = self.replica.apply_all(changes)
         except (StoreError, DamagedState) as error:
             return self.acknowledge(link, frame, REFUSED, 0, str(error).encode())
-        if answer == COLD:
-            return self.chill(member, link, frame)
-        return self.acknowledge(link, frame, SUPERSEDED if answer == OLDER else APPLIED,
-                                self.replica.newest_hlc if answer == OLDER else 0, b"")
+        return stored(self, member, link, frame, answer)
 
     cdef int receive_hint(self, int member, object link, const Frame* frame) except -1:
         """Keep versions for a replica that is down; the acknowledgement names it."""
@@ -278,10 +269,7 @@ cdef class Coordinator(Writes):
                 request.refused |= bit
                 request.text = self.drift_text(frame.header.hlc).decode()
             else:
-                row.value, row.value_bytes = frame.body, <uint32_t>frame.body_bytes
-                row.hlc, row.actor = frame.header.hlc, frame.header.actor
-                row.deadline_ms, row.annotation = frame.header.deadline_ms, frame.header.annotation
-                row.tombstone = frame.header.flags & TOMBSTONE
+                version_of(frame, &row)
                 self.take_version(request, position, status != NOTHING, &row)
             return self.judge_read(request)
         if frame.kind != ACKNOWLEDGE or request.kind != WRITING or frame.header.hlc != request.hlc:
@@ -316,10 +304,7 @@ cdef class Coordinator(Writes):
             request.open &= ~bit
             request.refused |= bit
         else:
-            row.value, row.value_bytes = frame.body, <uint32_t>frame.body_bytes
-            row.hlc, row.actor = frame.header.hlc, frame.header.actor
-            row.deadline_ms, row.annotation = frame.header.deadline_ms, frame.header.annotation
-            row.tombstone = frame.header.flags & TOMBSTONE
+            version_of(frame, &row)
             self.take_version(request, position, frame.header.status != NOTHING, &row)
         return self.judge_read(request)
 
@@ -368,3 +353,21 @@ cdef class Coordinator(Writes):
             "replica_writes": self.replica.writes, "replica_merges": self.replica.merges,
             "replica_superseded": self.replica.superseded,
         }
+
+
+cdef inline void version_of(const Frame* frame, Row* row) noexcept:
+    """The version that a WRITE or VERSION frame carries; `row` borrows from the frame."""
+    row.value, row.value_bytes = frame.body, <uint32_t>frame.body_bytes
+    row.hlc, row.actor = frame.header.hlc, frame.header.actor
+    row.deadline_ms, row.annotation = frame.header.deadline_ms, frame.header.annotation
+    row.tombstone = frame.header.flags & TOMBSTONE
+
+
+cdef int stored(Coordinator coordinator, int member, object link, const Frame* frame,
+                int answer) except -1:
+    """Acknowledge what the replica made of a frame's versions (replica.Applied)."""
+    if answer == COLD:
+        return coordinator.chill(member, link, frame)
+    if answer == OLDER:
+        return coordinator.acknowledge(link, frame, SUPERSEDED, coordinator.replica.newest_hlc, b"")
+    return coordinator.acknowledge(link, frame, APPLIED, 0, b"")

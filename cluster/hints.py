@@ -71,7 +71,7 @@ class Hints:
                   if len(version[0]) <= STORED_KEY_BYTES_MAX]
         try:
             if len(hinted) < len(versions) or \
-                     self.coordinator.replica.keep_all(hinted) == COLD:
+                     self.coordinator.replica.apply_all(hinted) == COLD:
                 tally.dropped += len(versions)
                 return False
         except (StoreError, DamagedState):
@@ -81,9 +81,6 @@ class Hints:
         tally.bytes += size
         tally.oldest_hlc = tally.oldest_hlc or versions[0][1]
         return True
-
-    def key_of(self, target, stored_key):
-        return hint_key(target, stored_key)
 
     def stand_ins(self, plan):
         """Position of each replica that is down -> the member that stands in for it; none while some

@@ -15,6 +15,7 @@ from cluster.store cimport FOUND, PENDING
 from cluster.wire cimport HINTED, READ, Header, make_frame, version_frame, zero
 
 from cluster import outcome
+from cluster.hints import hint_key
 from cluster.versions import DamagedState, from_record, merge, to_record
 
 
@@ -97,7 +98,7 @@ cdef class Reads(Requests):
     cdef int read_hint(self, Request request, int position, int target) except -1:
         """What this node keeps for a replica that is down counts as that replica's answer."""
         cdef Row row
-        cdef bytes key = self.hints.key_of(target, request.key)
+        cdef bytes key = hint_key(target, request.key)
         cdef int answer = self.replica.read(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key),
                                             &row)
         if answer == PENDING:

@@ -137,10 +137,6 @@ cdef class Replica:
         self.newest_hlc = newest_hlc
         return answer
 
-    def keep_all(self, versions):
-        """Versions that this node keeps for another one, under keys of its own: as `apply_all`."""
-        return self.apply_all(versions)
-
     def forget(self, bytes key, uint64_t hlc, uint64_t actor, deadline_ms, uint64_t annotation):
         """Delete a hint, unless something newer has come meanwhile: a tombstone with a deadline in
         1970, so that it is not taken for the hint of a delete."""

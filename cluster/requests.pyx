@@ -167,9 +167,7 @@ cdef class Requests:
         self.forget(request)
         if request.result != OPEN:
             return
-        if request.kind == FORWARDED and request.target >= 0:
-            text = outcome.unknown_fate(self.name_of(request.target))
-        elif request.kind == EXECUTED:
+        if request.kind in (FORWARDED, EXECUTED):
             text = outcome.unknown_fate(self.name_of(request.target))
         else:
             text = outcome.timed_out(request, writing)

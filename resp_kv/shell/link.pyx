@@ -14,8 +14,6 @@ from libc.string cimport memcpy, memmove
 
 from cluster.wire import BadFrame
 
-GREETINGS = frozenset(b"HICJE")         # see peers.py
-
 
 cdef class Link:
     """`peers` hears of greetings, gossip and the end."""
@@ -59,7 +57,7 @@ cdef class Link:
         return at
 
     cdef int handle(self, const Frame* frame, Coordinator coordinator) except -1:
-        if frame.kind in GREETINGS:
+        if is_greeting(frame.kind):
             self.peers.greeted(self, chr(frame.kind), frame.body[:frame.body_bytes])
         elif not self.ready:
             raise BadFrame("a frame before the handshake")
@@ -110,3 +108,8 @@ cdef class Link:
     @property
     def unsent_bytes(self):
         return self.out.size - self.out.sent
+
+
+cdef inline bint is_greeting(char kind) noexcept:
+    """Whether a frame belongs to the handshake (peers.py). Asked for every frame: no object is made."""
+    return kind == b'H' or kind == b'I' or kind == b'C' or kind == b'J' or kind == b'E'

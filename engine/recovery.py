@@ -9,9 +9,15 @@ end; a torn tail, which is cut off, made durable and reported; damage, which sto
 segments behind a cut can only hold what was never promised (or else their frames say that the cut
 place was synced, and that is damage); they are renamed to `NNNNNN.log.cut` and reported, not lost.
 
-A segment without records (a session that wrote nothing) takes no place in the log: the next one starts
-where it started. It is removed only when a new manifest does not need it any more, and a crash may
-bring it back.
+A segment without records (of a session that wrote nothing, or whose only frame was torn) is idle. The
+next one may start where the idle one started, or where it ended:
+
+    A.log 0..102   B.log 102..134 idle   C.log 102..   written by a start that found B: B is removed
+    A.log 0..102   B.log 102..134 idle   C.log 134..   written by the session that had B open: B stays,
+                                                       or else C would seem to follow a hole
+
+An idle segment is removed only when a new manifest does not need it any more, and a crash may bring
+it back.
 """
 
 from engine.errors import DamagedFile
@@ -85,8 +91,8 @@ def sweep(disk, directory, names, state, replay):
             or (name.startswith("MANIFEST-") and name != replay.manifest.name)
         ):
             disk.unlink(f"{directory}/{name}")
-    for path in replay.idle:
-        disk.unlink(path)
+    for number in replay.idle:
+        disk.unlink(f"{directory}/{segment_name(number)}")
 
 
 def replay_log(disk, directory, numbers, replay):
@@ -107,14 +113,14 @@ def replay_log(disk, directory, numbers, replay):
             for frame in reader:
                 replay_frame(frame, reader.path, replay)
             if reader.problem:
-                cut_tail(disk, directory, reader, file, numbers[i + 1:], replay)
+                cut_tail(disk, directory, reader, file, numbers[i:], replay)
                 return
+            file.sync()  # a killed process may have left it in the page cache only
             if reader.empty or replay.sequence == before:
-                replay.idle.append(reader.path)
+                replay.idle.append(number)
                 replay.position = replay.position if i else reader.start_position
                 idle_end = reader.position
                 continue
-            file.sync()  # a killed process may have left it in the page cache only
             note_segment(reader, number, replay)
             idle_end = replay.position
         finally:
@@ -122,8 +128,13 @@ def replay_log(disk, directory, numbers, replay):
 
 
 def note_segment(reader, number, replay):
+    """The segment holds records. Idle ones between it and the last such stay if it stands on them."""
     if not replay.segments:
         replay.log_start = reader.start_position
+    elif reader.start_position != replay.position:
+        between = [idle for idle in replay.idle if idle > replay.segments[-1]]
+        replay.idle = [idle for idle in replay.idle if idle < between[0]]
+        replay.segments += between
     replay.position = reader.position
     replay.segments.append(number)
 
@@ -140,10 +151,12 @@ def check_gap(replay, reader):
         )
 
 
-def cut_tail(disk, directory, reader, file, later, replay):
+def cut_tail(disk, directory, reader, file, numbers, replay):
+    """The first of `numbers` is the reader's segment, which is torn."""
+    number, *later = numbers
     reader.judge_tail()
-    for number in later:
-        behind = disk.open(f"{directory}/{segment_name(number)}")
+    for other in later:
+        behind = disk.open(f"{directory}/{segment_name(other)}")
         try:
             behind_reader = LogReader(behind)
             for _ in behind_reader:
@@ -159,9 +172,9 @@ def cut_tail(disk, directory, reader, file, later, replay):
         f"{reader.path}: cut off {lost} bytes behind byte {reader.end}: {reader.problem}"
     )
     if reader.empty:
-        replay.idle.append(reader.path)
+        replay.idle.append(number)
     else:
-        note_segment(reader, reader.number, replay)
+        note_segment(reader, number, replay)
     drop_segments(disk, directory, later, replay, "it is behind a torn place that was not synced")
 
 

@@ -18,7 +18,7 @@ class Replay:
     sequence                  the last one used
     position                  where the log ends: the next segment starts there
     segments                  numbers of the segments that back the memtable
-    idle                      paths of segments that hold no record
+    idle                      numbers of segments that hold no record and can go
     log_start                 where the first of them starts
     reports                   sentences about what was cut off, for the operator
     version, manifest, log    filled in by recover()

@@ -209,3 +209,38 @@ def test_restarts_do_not_pile_up_segments(open_engine):
     for _ in range(5):
         open_engine().close()
     assert len([n for n in os.listdir(engine.path) if n.endswith(".log")]) <= 2
+
+
+def test_a_segment_without_records_stays_while_the_next_one_stands_on_it(open_engine, tmp_path):
+    engine = open_engine(tmp_path / "first")
+    put(engine, b"a", b"1", sync=True)
+    engine.close()
+    engine = open_engine(tmp_path / "first")  # its own segment stays without records,
+    assert engine.seal()                      # and the next one starts where that ends
+    put(engine, b"b", b"2", sync=True)
+    shutil.copytree(tmp_path / "first", tmp_path / "killed")
+    for _ in range(3):
+        engine = open_engine(tmp_path / "killed")
+        assert engine.reports == []
+        assert keys(engine) == [b"a", b"b"]
+        engine.close()
+
+
+def test_a_segment_whose_only_frame_was_torn_takes_its_place_in_the_log(open_engine, tmp_path):
+    engine = open_engine(tmp_path / "0")
+    put(engine, b"a", b"1", sync=True)
+    engine.close()
+    for i in range(1, 4):
+        engine = open_engine(tmp_path / f"{i - 1}")
+        put(engine, b"torn", b"0")
+        shutil.copytree(tmp_path / f"{i - 1}", tmp_path / f"{i}")
+        os.truncate(log_of(tmp_path / f"{i}"), 40)
+        engine = open_engine(tmp_path / f"{i}")
+        assert len(engine.reports) == 1
+        put(engine, b"%d" % i, b"2", sync=True)
+        engine.close()
+        for _ in range(3):
+            engine = open_engine(tmp_path / f"{i}")
+            assert engine.reports == []
+            assert keys(engine) == [b"%d" % n for n in range(1, i + 1)] + [b"a"]
+            engine.close()

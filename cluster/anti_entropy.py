@@ -269,8 +269,9 @@ class Repairer:
             self.verified_rounds += 1
             part.due_ms = now_ms + interval_ms
         else:
-            # When somebody is missing it is its return that starts the next one.
-            part.due_ms = now_ms + (interval_ms if ended.missing else min(interval_ms, RETRY_MS))
+            # When somebody is missing it is its return that starts the next one, if that is still to come.
+            absent = any(not self.coordinator.is_alive(member) for member in ended.missing)
+            part.due_ms = now_ms + (interval_ms if absent else min(interval_ms, RETRY_MS))
         part.asked = asked_since or part.refilling
         if asked_since:
             part.due_ms = now_ms

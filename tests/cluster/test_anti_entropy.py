@@ -344,6 +344,19 @@ def test_refilling_waits_for_all_others_and_survives_a_restart(make):
     assert winner(cluster.state(1, b"only here")).value == b"1"
 
 
+def test_a_replica_that_returns_during_the_round_it_missed_is_not_waited_for(make):
+    cluster = make(options=Options(rate_bytes=500))       # slow rounds
+    cluster.store(0, b"only here", b"1")
+    cluster.stop(1)
+    cluster.stop(0)
+    cluster.start(1, wiped=True)
+    cluster.run(lambda: any(part.round for part in cluster.nodes[1].repairer.parts.values()))
+    cluster.start(0)                       # after the first rounds have begun without it
+    assert cluster.nodes[1].repairer.progress()["partitions_refilling"]
+    cluster.run(lambda: not cluster.nodes[1].repairer.progress()["partitions_refilling"], 60_000)
+    assert winner(cluster.state(1, b"only here")).value == b"1"
+
+
 def test_a_large_partition_comes_in_parcels(make):
     cluster = make(partitions=1)
     for number in range(3000):

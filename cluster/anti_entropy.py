@@ -215,13 +215,18 @@ class Repairer:
 
     def safe_hlc(self, partition):
         """Writes stamped before this are stored by now wherever they ever will be, or refused."""
-        margin_ms = self.coordinator.write_timeout_ms + self.clock.drift_ms_max + DRIFT_MS
-        safe = max(0, self.clock.now_ms - margin_ms) << 16
-        return min(safe, self.limit(partition))
+        return min(self.settled_hlc(self.clock.drift_ms_max), self.limit(partition))
+
+    def settled_hlc(self, behind_ms=0):
+        """What a clock that is so far behind this one stamped before this is no longer under way."""
+        margin_ms = self.coordinator.write_timeout_ms + DRIFT_MS + behind_ms
+        return max(0, self.clock.now_ms - margin_ms) << 16
 
     def limit(self, partition):
+        """Nothing from here on may be verified, whoever runs the round: this node keeps hints of it, or by
+        its own clock it may still be under way. So a clock that is ahead proves nothing of the future."""
         held = self.hold_back(partition) if self.hold_back is not None else 0
-        return held or ENDLESS
+        return min(held or ENDLESS, self.settled_hlc())
 
     # -- rounds -------------------------------------------------------------------------------
 

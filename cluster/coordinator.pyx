@@ -9,8 +9,7 @@ needs a block from the disk is kept and handed in again when it is there.
 
 from cluster.errors import StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cluster.reads cimport handed_over
-from cluster.replica cimport COLD, OLDER
+from cluster.replica cimport COLD, OLDER, handed_over
 from cluster.request cimport (
     EXECUTED, FAILED, FORWARDED, NO_QUORUM, OPEN, OVERTAKEN, READING, SUCCESS, WRITING,
 )
@@ -143,13 +142,16 @@ cdef class Coordinator(Writes):
         """Keep versions for a replica that is down; the acknowledgement names it."""
         cdef Header header
         versions = split_versions(frame.body[:frame.body_bytes])
+        kept = False
         zero(&header)
         header.request, header.sent_hlc = frame.header.request, self.clock.last
         header.hlc, header.level = frame.header.hlc, frame.header.level + 1
-        if (self.hints is None or frame.header.level >= len(self.members)
-                or self.drifted(max([version[1] for version in versions]))
-                or not self.hints.keep(frame.header.level, versions)):
-            header.status = REFUSED
+        if not (self.hints is None or frame.header.level >= len(self.members)
+                or self.drifted(max([version[1] for version in versions]))):
+            kept = self.hints.keep(frame.header.level, versions)
+            if kept is None:
+                return self.chill(member, link, frame)
+        header.status = APPLIED if kept else REFUSED
         return self.env.answer(link, make_frame(ACKNOWLEDGE, &header, b"", 0, b"", 0))
 
     cdef int acknowledge(self, object link, const Frame* frame, int status, uint64_t newest_hlc,
@@ -327,14 +329,23 @@ cdef class Coordinator(Writes):
                 self.retry_request(waiter)
             else:
                 self.receive_bytes(*waiter)
+        if self.hints is not None:
+            self.hints.retry_cold()
 
     def retry_request(self, Request request):
-        if not request.cold:
+        cdef bint cold = request.cold
+        cdef uint32_t hints = request.cold_hints
+        cdef int i
+        if not cold and not hints:
             return             # given up meanwhile
-        request.cold = False
+        request.cold, request.cold_hints = False, 0
         if request.kind == READING:
-            request.open &= ~(1 << request.plan.mine)
-            self.read_mine(request)
+            if cold:
+                request.open &= ~(1 << request.plan.mine)
+                self.read_mine(request)
+            for i in range(request.plan.count):
+                if hints & (1 << i):
+                    self.read_hint(request, i, request.plan.members[i])
             self.judge_read(request)
         elif request.result == OPEN:
             self.send_round(request)

@@ -33,6 +33,7 @@ STORED_KEY_BYTES_MAX = 65_535 - HINT_PREFIX_BYTES
 BATCH = 64                        # hints under way to one target
 RETRY_MS = 1000
 TIMEOUT_MS = 5000
+COLD_MAX = 10_000                 # hints that wait for the disk
 
 
 class Tally:
@@ -53,15 +54,17 @@ class Hints:
         self.tallies = [Tally() for _ in coordinator.members]
         self.replays = {}
         coordinator.hints = self
-        self.counting = PREFIX
+        self.counting, self.cold = PREFIX, []
         self.count_stored()
 
     # -- keeping ------------------------------------------------------------------------------
 
-    def keep(self, target, versions):
+    def keep(self, target, versions, then=None):
         """Store versions [(stored key, hlc, actor, ...), ...] for a member that missed them.
 
-        False: not kept (over the budget, or the store refuses). It counts once the log is written."""
+        False: not kept (over the budget, or the store refuses). It counts once the log is written.
+        None: an older hint has to be read from the disk first. `then(kept)` is called later if there is
+        one; without, ask again after the next `Coordinator.retry_cold`."""
         tally = self.tallies[target]
         size = sum([len(version[0]) + len(version[6]) for version in versions])
         if tally.bytes + size > self.bytes_max:
@@ -70,17 +73,32 @@ class Hints:
         hinted = [(hint_key(target, version[0]), *version[1:]) for version in versions
                   if len(version[0]) <= STORED_KEY_BYTES_MAX]
         try:
-            if len(hinted) < len(versions) or \
-                     self.coordinator.replica.apply_all(hinted) == COLD:
+            if len(hinted) < len(versions) or (then is not None and len(self.cold) >= COLD_MAX):
                 tally.dropped += len(versions)
                 return False
+            if self.coordinator.replica.apply_all(hinted) == COLD:
+                if then is not None:
+                    self.cold.append((target, versions, then))
+                self.env.load_soon()
+                return None
         except (StoreError, DamagedState):
             tally.dropped += len(versions)
             return False
         tally.count += len(versions)
         tally.bytes += size
-        tally.oldest_hlc = tally.oldest_hlc or versions[0][1]
+        oldest_hlc = min([version[1] for version in versions])
+        tally.oldest_hlc = min(tally.oldest_hlc or oldest_hlc, oldest_hlc)
+        if target in self.replays:
+            self.replays[target].overtaken = True
         return True
+
+    def retry_cold(self):
+        """What was asked of the disk has come."""
+        waiting, self.cold = self.cold, []
+        for target, versions, then in waiting:
+            kept = self.keep(target, versions, then)
+            if kept is not None:
+                then(kept)
 
     def stand_ins(self, plan):
         """Position of each replica that is down -> the member that stands in for it; none while some
@@ -155,6 +173,7 @@ class Replay:
         self.hints, self.target = hints, target
         self.cursor, self.end = hint_key(target, b""), hint_key(target + 1, b"")
         self.outstanding, self.failed = 0, False
+        self.overtaken = False         # something was kept meanwhile, maybe behind the cursor
         coordinator = hints.coordinator
         self.plan = Plan(-2, (target,), (), (coordinator.members[target].dc,), coordinator.me,
                          coordinator.members[coordinator.me].dc)
@@ -199,7 +218,7 @@ class Replay:
     def handed_over(self, version):
         tally = self.hints.tallies[self.target]
         try:
-            self.hints.coordinator.replica.forget(*version[:5])
+            self.hints.coordinator.replica.forget(*version[:5], version[6])
         except StoreError:
             self.failed = True
         tally.count = max(0, tally.count - 1)
@@ -213,7 +232,7 @@ class Replay:
 
     def finish(self):
         tally = self.hints.tallies[self.target]
-        if not self.failed:
+        if not self.failed and not self.overtaken:
             tally.count = tally.bytes = tally.oldest_hlc = 0
         self.hints.ended(self.target)
 

@@ -12,5 +12,3 @@ cdef class Reads(Requests):
     cdef int repair(self, Request request) except -1
     cdef int ask_stand_ins_to_read(self, Request request) except -1
     cdef int read_hint(self, Request request, int position, int target) except -1
-
-cdef bint handed_over(const Row* row) noexcept

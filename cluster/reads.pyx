@@ -9,7 +9,7 @@ Sources: DeCandia et al., "Dynamo", 2007, section 4.5.
 from cluster.errors import StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cluster.quorum cimport Need, bits
-from cluster.replica cimport COLD
+from cluster.replica cimport COLD, handed_over
 from cluster.request cimport NO_QUORUM, OPEN, READING, SUCCESS
 from cluster.store cimport FOUND, PENDING
 from cluster.wire cimport HINTED, READ, Header, make_frame, version_frame, zero
@@ -98,13 +98,14 @@ cdef class Reads(Requests):
     cdef int read_hint(self, Request request, int position, int target) except -1:
         """What this node keeps for a replica that is down counts as that replica's answer."""
         cdef Row row
+        cdef bint waiting = request.cold or request.cold_hints
         cdef bytes key = hint_key(target, request.key)
         cdef int answer = self.replica.read(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key),
                                             &row)
         if answer == PENDING:
-            self.env.load_soon()
-            request.refused |= 1 << position
-            return 0
+            request.open |= 1 << position
+            request.cold_hints |= 1 << position
+            return 0 if waiting else self.cool(request)
         return self.take_version(request, position, answer == FOUND and not handed_over(&row), &row)
 
     cdef int ask(self, Request request, uint32_t positions) except -1:
@@ -290,8 +291,3 @@ cdef inline bint useless(Need need, uint32_t chosen, int position) noexcept:
 cdef row_tuple(const Row* row):
     return (row.hlc, row.actor, row.deadline_ms, row.annotation, row.tombstone,
             row.value[:row.value_bytes])
-
-
-cdef bint handed_over(const Row* row) noexcept:
-    """Whether this is the rest of a hint that is no more (Replica.forget)."""
-    return row.tombstone and row.deadline_ms == 1

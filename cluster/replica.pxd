@@ -29,3 +29,5 @@ cdef class Replica:
                       uint64_t line_hlc) except -1
     cdef int store_row(self, const char* key, uint32_t key_bytes, const Row* row) except -1
     cdef int store_state(self, const char* key, uint32_t key_bytes, object state) except -1
+
+cdef bint handed_over(const Row* row) noexcept

@@ -137,11 +137,15 @@ cdef class Replica:
         self.newest_hlc = newest_hlc
         return answer
 
-    def forget(self, bytes key, uint64_t hlc, uint64_t actor, deadline_ms, uint64_t annotation):
+    def forget(self, bytes key, uint64_t hlc, uint64_t actor, deadline_ms, uint64_t annotation,
+               bytes value):
         """Delete a hint, unless something newer has come meanwhile: a tombstone with a deadline in
-        1970, so that it is not taken for the hint of a delete."""
+        1970, so that it is not taken for the hint of a delete. A causal state stays inside, for the next
+        hint of the key to be merged with."""
         cdef Row row
         row.value, row.value_bytes = NULL, 0
+        if actor & 1:
+            row.value, row.value_bytes = PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value)
         row.hlc, row.actor, row.deadline_ms = hlc, actor, 1
         row.annotation, row.tombstone = annotation + 1, True
         self.store.write(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), &row)
@@ -150,7 +154,7 @@ cdef class Replica:
                       const Row* row) except -1:
         """Store the merge of two versions, if it differs from what is there."""
         incoming = state_of(row)
-        if there == NULL:
+        if there == NULL or (handed_over(there) and not there.actor & 1):
             return self.store_state(key, key_bytes, incoming)
         present = state_of(there)
         merged = prune(merge(present, incoming), self.clock_entries_max)
@@ -252,6 +256,11 @@ cdef uint64_t least_hlc(const Row* row) except? 0:
     if not row.actor & 1:
         return row.hlc
     return (<State>state_of(row)).siblings[-1].hlc
+
+
+cdef bint handed_over(const Row* row) noexcept:
+    """Whether this is the rest of a hint that is no more (Replica.forget)."""
+    return row.tombstone and row.deadline_ms == 1
 
 
 cdef object state_of(const Row* row):

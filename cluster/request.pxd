@@ -45,6 +45,7 @@ cdef class Request:
     cdef readonly int rounds, result, target
     cdef readonly str text
     cdef readonly bint cold
+    cdef readonly uint32_t cold_hints      # replicas whose hints this node has to read from the disk
     cdef readonly bint stamped_elsewhere   # by the node that forwarded it
     cdef readonly uint16_t level
     cdef readonly uint8_t flags

@@ -163,7 +163,7 @@ cdef class Requests:
 
     def expire(self, Request request):
         writing = request.kind != READING
-        request.open, request.hint_open, request.cold = 0, 0, False
+        request.open, request.hint_open, request.cold, request.cold_hints = 0, 0, False, 0
         self.forget(request)
         if request.result != OPEN:
             return

@@ -19,6 +19,8 @@ repeated: its client is told that the outcome is unknown.
 Sources: DeCandia et al., "Dynamo", 2007, section 4.5.
 """
 
+from functools import partial
+
 from cluster.errors import StoreError
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cluster.replica cimport COLD, OLDER, TAKEN
@@ -175,8 +177,11 @@ cdef class Writes(Reads):
         for position, member in self.hints.stand_ins(request.plan).items():
             target = request.plan.replicas[position]
             if member == self.me:
-                if self.hints.keep(target, versions):
+                kept = self.hints.keep(target, versions,
+                                       partial(self.own_hint_kept, request, request.hlc, position))
+                if kept:
                     request.own_hints |= 1 << position
+                if kept is not False:
                     request.hint_open |= 1 << position
                 continue
             zero(&header)
@@ -191,6 +196,18 @@ cdef class Writes(Reads):
             self.uncommitted.append(request)
         return 0
 
+    def own_hint_kept(self, Request request, hlc, position, kept):
+        """It had to wait for the disk."""
+        cdef uint32_t bit = 1 << <int>position
+        if request.hlc != hlc or not request.hint_open & bit:
+            return             # given up, or stamped again
+        if kept:
+            request.own_hints |= bit
+            self.uncommitted.append(request)
+            return
+        request.hint_open &= ~bit
+        self.judge_write(request)
+
     cdef int leave_hints(self, Request request) except -1:
         """A write has ended: keep it for each replica that has not got it, if anybody has."""
         cdef uint32_t missed
@@ -203,7 +220,7 @@ cdef class Writes(Reads):
         versions = versions_of(request)
         for i in range(request.plan.count):
             if missed & (1 << i) and i != request.plan.mine:
-                self.hints.keep(request.plan.members[i], versions)
+                self.hints.keep(request.plan.members[i], versions, not_counted)
         return 0
 
     def write_to(self, Plan plan, version, uint32_t timeout_ms, Sink sink):
@@ -415,6 +432,10 @@ cdef class Writes(Reads):
             request.refused |= bit
             request.text = reason
             self.judge_write(request)
+
+
+def not_counted(kept):
+    """A hint that counts for nothing was kept, or was not."""
 
 
 cdef inline bint is_sweep(Request request) noexcept:

@@ -41,7 +41,7 @@ class Node(Environment):
     def __init__(self, mesh, number, path):
         self.mesh, self.number = mesh, number
         self.engine = Engine.open(path, Options(memtable_bytes=1 << 22, block_cache_bytes=1 << 20,
-                                                log_reserve_bytes=0))
+                                                log_reserve_bytes=0), START_MS, mesh.disk)
         self.clock, self.store = Clock(START_MS), EngineStore(self.engine)
         self.random, self.monotonic_ms = random.Random(number), 0
         self.replica = Replica(self.store, self.clock)
@@ -74,7 +74,8 @@ class Node(Environment):
 
 
 class Mesh:
-    def __init__(self, tmp_path, count, replicas=3, hint_bytes_max=1 << 20):
+    def __init__(self, tmp_path, count, replicas=3, hint_bytes_max=1 << 20, disk=None):
+        self.disk = disk
         self.places = [Place(number) for number in range(count)]
         self.replicas, self.hint_bytes_max = replicas, hint_bytes_max
         self.frames, self.timers, self.cold, self.unreachable = [], [], [], []

@@ -1,9 +1,11 @@
 import pytest
 
 from cluster.hints import hint_key
-from cluster.levels import ALL, ANY
+from cluster.levels import ALL, ANY, QUORUM
 from cluster.slots import stored_key
-from tests.cluster.mesh import Mesh
+from cluster.versions import EMPTY, from_record, put, to_record
+from engine.disk_faulty import FaultyDisk
+from tests.cluster.mesh import Mesh, Outcome
 
 
 @pytest.fixture
@@ -170,6 +172,71 @@ def test_a_target_that_dies_again_keeps_its_hints(mesh_of):
     assert kept(mesh, 0) == {2: 1}
     mesh.down()
     assert value_at(mesh, 2, b"k") == b"v"
+
+
+def put_causally(mesh, at, key, value):
+    """As a sibling of all that the node has; the siblings then, as text."""
+    node, stored = mesh.nodes[at], stored_key(0, key)
+    (found, _), outcome = node.store.versions(stored, stored + b"\0", 1), Outcome()
+    hlc, actor, deadline_ms, buried, text = to_record(put(
+        from_record(*found[0][1:]), EMPTY, node.clock.stamp(), node.coordinator.actor | 1, value))
+    node.coordinator.write_changes([(stored, hlc, actor, deadline_ms, 0, buried, text)], QUORUM, 2000,
+                                   outcome)
+    node.commit()
+    mesh.run()
+    assert outcome.ok
+
+
+def siblings_at(mesh, number, key):
+    stored = stored_key(0, key)
+    found, _ = mesh.nodes[number].store.versions(stored, stored + b"\0", 1)
+    return sorted(sibling.value for sibling in from_record(*found[0][1:]).siblings
+                  if not sibling.tombstone)
+
+
+def test_a_causal_hint_follows_one_that_was_handed_over(mesh_of):
+    mesh = mesh_of(3)
+    mesh.down(2)
+    mesh.set(0, b"k", b"blind")
+    mesh.down()
+    for value, expected in ((b"c1", [b"blind", b"c1"]), (b"c2", [b"blind", b"c1", b"c2"])):
+        mesh.down(2)
+        put_causally(mesh, 0, b"k", value)
+        assert kept(mesh, 0) == {2: 1}
+        mesh.down()
+        assert siblings_at(mesh, 2, b"k") == expected
+    assert kept(mesh, 0) == {}
+
+
+def test_a_hint_waits_for_the_disk(tmp_path):
+    """The last one of its key has gone to a table."""
+    disk = FaultyDisk()
+    disk.never_cached = True
+    mesh = Mesh(tmp_path, 3, disk=disk)
+    mesh.sloppy()
+    mesh.down(1, 2)
+    for number in range(3):
+        assert mesh.set(0, b"k", b"v%d" % number).ok
+        mesh.nodes[0].engine.seal()
+        mesh.nodes[0].engine.run_steps()
+        assert mesh.get(0, b"k").value == b"v%d" % number
+    mesh.down()
+    assert [value_at(mesh, number, b"k") for number in range(3)] == [b"v2"] * 3
+    mesh.close()
+
+
+def test_what_is_kept_during_a_replay_follows_it(mesh_of):
+    mesh = mesh_of(3)
+    mesh.down(2)
+    mesh.set(0, b"k", b"v")
+    hints = mesh.nodes[0].hints
+    mesh.unreachable = []
+    mesh.nodes[0].coordinator.set_alive(2, True)         # the replay begins
+    assert hints.keep(2, [(stored_key(0, b"k"), mesh.nodes[0].clock.stamp(), 2, 0, 0, False, b"w")])
+    mesh.run()
+    hints.retry()
+    mesh.run()
+    assert value_at(mesh, 2, b"k") == b"w" and kept(mesh, 0) == {}
 
 
 def test_hint_keys_lie_behind_all_slots():

@@ -27,6 +27,9 @@ class Honest:
     def read_level(self, operation, code):
         return code
 
+    def garbage(self, node):
+        return node.garbage()
+
 
 class Forgetful(Honest):
     def tampers(self, node, member, link, frame):

@@ -14,12 +14,22 @@ a power loss between the write and the sync that covers it takes one away. Deman
     siblings   no version is returned together with one that has it in its past
     honesty    what was refused as "nothing was done" is never read; whatever is read was written; OK
                at W is not told before W replicas have taken it (or something that covers it)
-    converged  after healing and one read of each key at ALL the replicas hold equal states
+    converged  after healing the replicas hold equal states: after one read of each key at ALL, or after
+               anti-entropy alone, hints being lost. What a replica may purge counts as purged
+    proved     anti-entropy proves every partition then, and what is deleted can be purged: a second
+               judgement follows when it has been
 
-So what is deleted stays deleted: a tombstone is a version like any other.
+What is deleted stays deleted. A tombstone, or a version past its deadline, is a version like any other
+until it may have been purged; then a read may lack it, and what it covers, but never show what it covers.
+
+With a sloppy quorum quorums overlap only while everybody sees the same members as down. There `found` is
+demanded of the last reads, and both it and `order` in a `steady` time of a named scenario; OK at W says that W
+replicas or keepers of their hints have it, of which one at least is a replica.
 Not demanded: that R + W <= N sees anything; that concurrent blind writes keep an order.
 """
 
+from cluster.hints import hint_key
+from cluster.versions import State
 from tests.sim.history import NO, OK
 from tests.sim.stored import state_of
 
@@ -58,15 +68,34 @@ def check_siblings(key, read):
 
 
 def check_found(key, read, acknowledged):
-    replicas = len(key.replicas)
+    gone = [w for w in key.writes if w.may_be_gone(read.end_us)]
     for write in acknowledged:
-        if write.end_us >= read.start_us or read.need + key.holders(write) <= replicas:
+        if write.end_us >= read.start_us or not promised(key, write, read):
             continue
         if not any(operation is write or key.covers((dot, operation), write.dot)
-                   for dot, operation in read.siblings):
+                   for dot, operation in read.siblings) and not is_purged(key, write, read, gone):
             shown = [operation for _, operation in read.siblings]
             raise Violation("an acknowledged write is not found", key, [write, read, *shown],
                             read.end_us)
+
+
+def promised(key, write, read):
+    """Whether the read's quorum meets the write's."""
+    if key.holders(write) + read.need <= len(key.replicas):
+        return False
+    options = key.options
+    return not options.sloppy or read.final or (options.is_steady(write) and options.is_steady(read))
+
+
+def is_purged(key, write, read, gone):
+    """Whether the write, or something that covers it, may have been purged; then nothing that this
+    covers may be there."""
+    for one in gone:
+        for dot in one.dots:
+            if (one is write or key.covers((dot, one), write.dot)) and not any(
+                    key.covers((dot, one), other) for other, _ in read.siblings):
+                return True
+    return False
 
 
 def check_order(key, read, acknowledged):
@@ -78,31 +107,50 @@ def check_order(key, read, acknowledged):
             if (write is not old and write.blind and old.end_us < write.start_us
                     and write.end_us < read.start_us
                     and key.holders(old) + write.need > replicas
-                    and key.holders(write) + read.need > replicas):
+                    and promised(key, write, read) and (
+                        not key.options.sloppy
+                        or (key.options.is_steady(old) and key.options.is_steady(write)))):
                 raise Violation("an overwritten version is read", key, [old, write, read], read.end_us)
 
 
-def check_taken(key, operation, at_us):
+def check_taken(key, operation, machines, at_us):
     """At the moment of an OK: count the replicas that have it. Those that went down or came up since
     the operation began get the benefit of the doubt."""
-    taken = 0
+    taken = hinted = 0
     for machine in key.replicas:
-        node = machine.node
-        if node is None or machine.started_us > operation.start_us:
+        if has_it(machine, key.stored, operation):
             taken += 1
-            continue
-        state = state_of(node.record(key.stored))
-        taken += state.covers(*operation.dot)
-    if taken < operation.need:
-        raise Violation(f"OK at {operation.need} replicas, but only {taken} have taken it", key,
-                        [operation], at_us)
+        elif key.options.sloppy and any(
+                has_it(keeper, hint_key(machine.number, key.stored), operation) for keeper in machines):
+            hinted += 1
+    if taken + hinted < operation.need or not taken:
+        raise Violation(f"OK at {operation.need} replicas, but only {taken} have taken it"
+                        + f", and {hinted} hints" * key.options.sloppy, key, [operation], at_us)
+
+
+def has_it(machine, stored, operation):
+    if machine.node is None or machine.started_us > operation.start_us:
+        return True
+    return state_of(machine.node.record(stored)).covers(*operation.dot)
 
 
 def check_converged(key, at_us):
-    states = [state_of(machine.node.record(key.stored)) for machine in key.replicas]
+    """What is below the highest line of a replica may be purged on each."""
+    line_hlc = max(machine.node.line_of(key.stored) for machine in key.replicas)
+    states = [unless_ripe(state_of(machine.node.record(key.stored)), line_hlc)
+              for machine in key.replicas]
     if any(state != states[0] for state in states):
         raise Violation("replicas differ after repair: " + " | ".join(map(repr, states)), key,
                         key.reads[-1:], at_us)
+
+
+def unless_ripe(state, line_hlc):
+    """Nothing, if the state is deleted or expired, all of it below the line."""
+    for sibling in state.siblings:
+        expired = 0 < sibling.deadline_ms <= line_hlc >> 16
+        if max(sibling.hlc, sibling.annotation) >= line_hlc or not (sibling.tombstone or expired):
+            return state
+    return State()
 
 
 def check_counter(key):
@@ -115,10 +163,14 @@ def check_counter(key):
 
 
 def check_poisoned(world):
-    """No clock was dragged further into the future than the permitted drift."""
+    """No clock was dragged further into the future than the permitted drift, and no proof reaches there."""
     for machine in world.machines:
         clock = machine.node.clock
         ahead_ms = (clock.last >> 16) - machine.wall_ms
         if machine.number != world.options.fast_clock and ahead_ms > clock.drift_ms_max:
             raise Violation(f"the clock of node {machine.number} is {ahead_ms} ms ahead", world.keys[0],
                             [], world.loop.now_us)
+        for part in machine.node.repairer.parts.values():
+            if (part.verified_hlc >> 16) - machine.wall_ms > clock.drift_ms_max:
+                raise Violation(f"node {machine.number} has a proof of what is yet to be written",
+                                world.keys[0], [], world.loop.now_us)

@@ -58,6 +58,8 @@ class Client:
         operation.tombstone = kind in ("DEL", "BURY")
         if not operation.tombstone and operation.writes and kind != "INCR":
             operation.value = b"v:%d:" % operation.number + b"x" * self.random.choice((0, 10, 300))
+            if kind == "SET" and self.random.random() < self.world.options.expiring:
+                operation.deadline_ms = self.world.loop.now_ms + self.random.choice((200, 1000, 4000))
         if kind in ("PUT", "BURY"):
             known = self.contexts.get(key.name, [(b"", Past())])
             operation.context, operation.past = self.random.choice(known[-2:])

@@ -7,6 +7,8 @@ one microsecond happen in the order in which they were asked for; the seed sprea
 import heapq
 import random
 
+EPOCH_MS = 1_700_000_000_000    # the wall clock's reading at the beginning of a run
+
 
 class Timer:
     __slots__ = ("callback", "args")

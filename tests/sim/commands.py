@@ -15,6 +15,7 @@ from cluster.execution import Execution, Levels
 from cluster.request import Sink
 from cluster.versions import State, from_record, winner, written_context
 from cluster.view import KeyspaceView
+from tests.sim.clock import EPOCH_MS
 from tests.sim.history import NO, OK, UNKNOWN
 
 CODES = {"ONE": 1, "TWO": 2, "QUORUM": levels.QUORUM, "ALL": levels.ALL}
@@ -69,7 +70,8 @@ def begin(node, operation):
                               operation.timeout_ms, Reply(node, operation))
     elif operation.blind:
         before = len(operation.dots)
-        node.coordinator.write(key.stored, operation.value, 0, operation.tombstone, code,
+        deadline_ms = EPOCH_MS + operation.deadline_ms if operation.deadline_ms else 0
+        node.coordinator.write(key.stored, operation.value, deadline_ms, operation.tombstone, code,
                                operation.timeout_ms, 0, Reply(node, operation))
         if operation.result == "open" and len(operation.dots) == before:
             request = next(reversed(node.coordinator.pending.values()))

@@ -102,6 +102,17 @@ class Faults:
 
     do_outage = do_power                   # all at once
 
+    def do_wipe(self, fault):
+        machine = self.world.machines[fault.nodes[0]]
+        machine.wipe()
+        self.later(fault, machine.start)
+
+    def do_die(self, fault):
+        """For good, as far as this run goes: at the end an empty machine takes its place."""
+        machine = self.world.machines[fault.nodes[0]]
+        machine.wipe()
+        machine.dead = True
+
     def do_pause(self, fault):
         self.world.machines[fault.nodes[0]].pause(fault.duration_ms)
 
@@ -117,4 +128,5 @@ class Faults:
         for machine in self.world.machines:
             if machine.paused:
                 machine.resume(machine.generation)
+            machine.dead = False
             machine.start()

@@ -9,6 +9,8 @@ among them).
 
 OPEN, OK, NO, UNKNOWN = "open", "ok", "no", "unknown"
 NOWHERE = (0, 0)
+PROOF_US = 1_500_000           # no proof is of younger writes, however far clocks are apart
+CLOCKS_US = 500_000            # clocks differ by at most so much
 
 
 class Past:
@@ -28,7 +30,7 @@ class Operation:
 
     __slots__ = ("client", "number", "kind", "key", "level", "need", "timeout_ms", "context", "past",
                  "value", "dots", "dot", "siblings", "node", "generation", "start_us", "end_us",
-                 "result", "text", "tombstone", "reply", "taken")
+                 "result", "text", "tombstone", "reply", "taken", "deadline_ms", "final")
 
     def __init__(self, client, number, kind, key, level, need, timeout_ms):
         self.client, self.number, self.kind, self.key = client, number, kind, key
@@ -37,6 +39,8 @@ class Operation:
         self.dots, self.dot, self.siblings = [], NOWHERE, ()
         self.node = self.generation = self.start_us = self.end_us = None
         self.result, self.text, self.reply, self.taken = OPEN, None, None, None
+        self.deadline_ms = 0               # since the beginning of the run; 0: it does not expire
+        self.final = False                 # a read after everything was healed
 
     @property
     def writes(self):
@@ -45,6 +49,12 @@ class Operation:
     @property
     def blind(self):
         return self.kind in ("SET", "DEL")
+
+    def may_be_gone(self, at_us):
+        """Whether replicas may have purged it: deleted or expired, and old enough to be proved."""
+        if self.result == NO or at_us < self.start_us + PROOF_US:
+            return False
+        return self.tombstone or 0 < self.deadline_ms * 1000 < at_us + CLOCKS_US
 
     def stamped(self, hlc, actor):
         """It was given a dot, maybe once more."""
@@ -62,7 +72,8 @@ class Operation:
 class Key:
     """One key with all that was done to it. `replicas` are machines."""
 
-    def __init__(self, name, stored, mode, replicas):
+    def __init__(self, name, stored, mode, replicas, options):
+        self.options = options
         self.name, self.stored, self.mode, self.replicas = name, stored, mode, replicas
         self.writes, self.reads = [], []
         self.bits, self.owners = {}, {}      # dot -> its bit, dot -> its Operation
@@ -99,6 +110,13 @@ class Key:
                        for synced_us, lost_us in machine.forgotten)
                    for machine in self.replicas)
 
+    def wiped(self, operation):
+        """How many replicas lost their disk, and with it what they had taken of this write."""
+        return sum(any(at_us >= operation.start_us for at_us in machine.wiped_us)
+                   for machine in self.replicas)
+
     def holders(self, operation):
-        """How many replicas surely keep an acknowledged write."""
-        return operation.need - self.at_risk(operation)
+        """How many replicas surely keep an acknowledged write. One that is refilled does: until it has
+        everything again it answers no reads."""
+        kept = operation.need - self.at_risk(operation)
+        return kept if kept > self.wiped(operation) else 0

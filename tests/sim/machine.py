@@ -2,6 +2,7 @@
 
     kill        the process is gone; what it gave to the operating system is kept
     power loss  what was not synced is lost: all of it, or any part of it (tests/engine/power_loss.py)
+    wipe        the process and its disk are gone; whoever starts next is empty and knows it
     pause       the process does nothing for a while (SIGSTOP, a frozen virtual machine); its
                 sockets go on receiving
 
@@ -16,9 +17,9 @@ from engine.disk_faulty import FaultyDisk
 from engine.engine import Engine
 from engine.options import Options
 from tests.engine.power_loss import VARIANTS, PowerLoss
+from tests.sim.clock import EPOCH_MS
 from tests.sim.node import Node
 
-EPOCH_MS = 1_700_000_000_000
 # As small as the engine permits, so that a history of some kilobytes meets flushes and compactions.
 ENGINE = Options(
     memtable_bytes=64 << 10, block_cache_bytes=64 << 10, log_bytes_max=4 << 10, log_reserve_bytes=0,
@@ -27,7 +28,8 @@ ENGINE = Options(
 
 
 class Machine:
-    """`forgotten`: [(from_us, to_us)] of writes that a power loss took, see history.Key.at_risk."""
+    """`forgotten`: [(from_us, to_us)] of writes that a power loss took, see history.Key.at_risk;
+    `wiped_us`: when its disk was lost."""
 
     def __init__(self, world, number, folder, clock):
         self.world, self.number, self.folder = world, number, folder
@@ -40,7 +42,8 @@ class Machine:
         self.paused = False
         self.powerless = False             # it went down without a word to its peers
         self.started_us = self.synced_us = 0      # all that was stored before is on the disk
-        self.forgotten = []
+        self.emptied = self.dead = False   # its disk is new; it does not come back before the end
+        self.forgotten, self.wiped_us = [], []
 
     def __str__(self):
         return f"node {self.number}"
@@ -55,7 +58,7 @@ class Machine:
         return self.node is not None and not self.paused
 
     def start(self):
-        if self.node is not None:
+        if self.node is not None or self.dead:
             return
         self.generation += 1
         self.disk = FaultyDisk()
@@ -69,6 +72,7 @@ class Machine:
         self.started_us = self.synced_us = self.world.loop.now_us
         self.powerless = False
         self.node = Node(self.world, self, engine)
+        self.emptied = False
         self.world.trace.note(str(self), f"start generation {self.generation}")
         self.world.network.started(self.number)
 
@@ -92,6 +96,17 @@ class Machine:
         self.root = root
         self.world.network.stopped(self.number)
         self.world.clients_lose(node)
+
+    def wipe(self):
+        """Down, and the disk with it: it will come back as a node that has nothing."""
+        if self.node is None:
+            return
+        self.crash(False)
+        shutil.rmtree(self.root)
+        os.makedirs(self.root)
+        self.emptied = True
+        self.wiped_us.append(self.world.loop.now_us)
+        self.world.trace.note(str(self), "the disk is wiped")
 
     def pause(self, duration_ms):
         if self.running:

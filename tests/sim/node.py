@@ -3,21 +3,29 @@
 A turn is what the shell's driver does in one round of its loop: take what has arrived, append all of it
 to the log with one write, and only then let frames and replies leave. With `appendfsync always`
 whatever answers somebody waits for the sync that covers the turn; requests to others may leave.
+
+What the shell wires together (resp_kv/shell/cluster_shell.py) is wired the same way here: hints, the
+repairer, its line as what a compaction may leave out, and a lost disk that is noted before anybody is
+answered. A walk's scan is done at once, since a snapshot does not change; its result comes later.
 """
 
+from cluster.anti_entropy import Options, Repairer
 from cluster.coordinator import Coordinator
 from cluster.environment import Environment
 from cluster.execution import Locks
 from cluster.hints import Hints
 from cluster.hlc import Clock
 from cluster.replica import Replica
+from cluster.watermarks import note_lost_disk
 from resp_kv.shell.store import EngineStore
 from tests.sim import commands
 from tests.sim.stored import record_of
 
-TICK_MS = 10
+TICK_MS, IDLE_TICK_MS = 10, 50  # the latter while no request is under way
 SYNC_MS = 1000
 HINTS_MS = 1000
+WRITE_MS = 1000                 # no client asks for a longer time-out of a write
+WALK_MS = 5
 
 
 class Node(Environment):
@@ -28,12 +36,16 @@ class Node(Environment):
         self.clock = Clock(machine.wall_ms)
         self.clock.recover(engine.greatest_hlc)
         self.store = EngineStore(engine)
+        if machine.emptied:
+            self.note_lost_disk()
         self.monotonic_ms = world.loop.now_ms
         self.replica = Replica(self.store, self.clock)
         self.actor = (self.number + 1) << 32 | self.generation << 1
         self.coordinator = Coordinator(self, self.replica, world.members, self.number, self.actor,
                                        world.plans_of(self.number))
         self.coordinator.wait_for_sync = world.options.always
+        self.coordinator.sloppy = world.options.sloppy
+        self.coordinator.write_timeout_ms = WRITE_MS
         self.coordinator.executor = self
         self.locks = Locks()
         self.hints_ms = 0.0
@@ -43,15 +55,33 @@ class Node(Environment):
         self.waking = self.loading = self.stopped = False
         self.syncing = None
         self.tick_ms = self.monotonic_ms
-        self.hints = Hints(self.coordinator, window_ms=3 * 3_600_000, bytes_max=1 << 30) \
-            if world.options.hints else None
+        self.hints = Hints(self.coordinator, window_ms=world.options.hint_window_ms,
+                           bytes_max=1 << 30) if world.options.hints else None
+        self.repairer = self.make_repairer() if world.options.repair else None
         self.call_later(self.random.uniform(0, TICK_MS), self.tick)
         if not world.options.always:
             self.call_later(self.random.uniform(0, SYNC_MS), self.sync_every_second)
 
+    def note_lost_disk(self):
+        self.store.has_room()
+        note_lost_disk(self.store, self.clock)
+        self.engine.commit()
+        self.engine.sync()
+
+    def make_repairer(self):
+        options = self.world.options
+        repairer = Repairer(self.coordinator, Options(options.repair_rate, options.repair_interval_ms))
+        if self.hints is not None:
+            repairer.hold_back = lambda partition: self.hints.oldest_hlc()
+        for part in repairer.parts.values():
+            # The product lets clients have the first ten seconds for themselves; a run is that long.
+            part.due_ms = self.monotonic_ms + self.random.uniform(0, options.repair_interval_ms)
+        return repairer
+
     def stop(self):
         self.stopped = True
         self.world = self.store = self.replica = self.coordinator = self.engine = None
+        self.hints = self.repairer = None
         self.inbox, self.held, self.writing, self.locks, self.syncing = [], [], {}, None, None
 
     # -- the doors of Environment --------------------------------------------------------------
@@ -72,6 +102,12 @@ class Node(Environment):
             self.call_later(self.random.uniform(0.1, self.world.options.load_ms), self.deliver,
                             self.loaded)
         return 0
+
+    def walk(self, walk, done):
+        work = self.store.walk(walk)
+        work.run()
+        work.close()
+        self.call_later(self.random.uniform(0.1, WALK_MS), self.deliver, done, walk)
 
     def call_later(self, delay_ms, callback, *args):
         return self.world.loop.call_later(delay_ms, self.guarded, callback, args)
@@ -139,19 +175,26 @@ class Node(Environment):
     def run_steps(self):
         if self.random.random() < self.world.options.seal_chance:
             self.engine.seal()
-        if self.engine.step_wanted(self.clock.now_ms, 0):
-            self.engine.run_steps(self.clock.now_ms, 0)
+        garbage = self.world.garbage(self)
+        if self.engine.step_wanted(*garbage):
+            self.engine.run_steps(*garbage)
+
+    def garbage(self):
+        """(ms, hlc): what a compaction may leave out."""
+        return (self.clock.now_ms, 0) if self.repairer is None else self.repairer.garbage()
 
     def tick(self):
         if not self.machine.paused:
             self.deliver(self.coordinator_tick)
-        self.call_later(TICK_MS, self.tick)
+        self.call_later(TICK_MS if self.coordinator.pending else IDLE_TICK_MS, self.tick)
 
     def coordinator_tick(self):
         self.coordinator.tick(self.world.loop.now_ms)
         if self.hints is not None and self.world.loop.now_ms >= self.hints_ms:
             self.hints_ms = self.world.loop.now_ms + HINTS_MS
             self.hints.retry()
+        if self.repairer is not None:
+            self.repairer.tick()
 
     # -- what arrives --------------------------------------------------------------------------
 
@@ -161,6 +204,7 @@ class Node(Environment):
         self.coordinator.receive_bytes(member, link, frame)
 
     def member_is(self, member, alive):
+        self.coordinator.set_gone(member, True)
         self.coordinator.set_alive(member, alive)
 
     def loaded(self):
@@ -219,6 +263,10 @@ class Node(Environment):
                 self.begin_sync()
 
     # -- for the checkers ----------------------------------------------------------------------
+
+    def line_of(self, stored):
+        plan = self.coordinator.plan_for(stored)
+        return self.repairer.marks.line(plan.partition) if self.repairer is not None else 0
 
     def record(self, stored):
         return record_of(self.engine, stored)

@@ -51,16 +51,30 @@ class Options:
     cold_disks: bool = False
     slow_syncs: float = 0.02               # share of syncs that take up to 200 ms
     seal_chance: float = 0.002             # of each turn
-    hints: bool = True                     # kept for whoever missed a write; they count for nothing
+    hints: bool = True                     # kept for whoever missed a write
+    hint_window_ms: int = 3 * 3_600_000
+    sloppy: bool = False                   # hints count for W, and reads ask those who keep them
+    repair: bool = True                    # anti-entropy
+    repair_interval_ms: int = 2000
+    repair_rate: int = 0                   # bytes a second
+    final: str = "reads"                   # what makes replicas equal at the end: reads or repair
+    expiring: float = 0.3                  # share of SETs with a deadline
     sticky: bool = False                   # clients stay where they are when they are refused
     heal_ms: int = 6000
     fast_clock: int = -1                   # a node whose clock is ten seconds ahead
     schedule: list = field(default_factory=list)
     canary: str = ""
 
+    steady: tuple = (0, 0)                 # ms from, to: all know who is down, quorums of any kind overlap
+
+    def is_steady(self, operation):
+        from_ms, to_ms = self.steady
+        return from_ms * 1000 <= operation.start_us and (operation.end_us or 1 << 62) <= to_ms * 1000
+
     def __str__(self):
         return (f"seed {self.seed}: {self.nodes} nodes, {self.replicas} replicas, {self.weather}, "
-                f"appendfsync {'always' if self.always else 'everysec'}, loss {self.loss:.3f}, "
+                f"{'sloppy' if self.sloppy else 'strict'}, {'hints' if self.hints else 'no hints'}, "
+                f"final {self.final}, appendfsync {'always' if self.always else 'everysec'}, loss {self.loss:.3f}, "
                 f"doubles {self.doubles:.3f}, stragglers {self.stragglers:.3f}, "
                 f"{'ordered' if self.ordered else 'disordered'}, {len(self.schedule)} faults")
 
@@ -91,6 +105,7 @@ def draw_options(seed, **changes):
         options.stragglers = random.choice((0, 0.01, 0.05))
         options.straggler_ms = random.choice((100, 500, 3000))
         options.resent = random.choice((0, 0.5, 1))
+    draw_repair(options, random)
     if options.weather == "islands":
         draw_islands(options, random)
     kinds = KINDS_OF[options.weather]
@@ -103,6 +118,18 @@ def draw_options(seed, **changes):
             random, options.nodes, kinds, random.randint(*options.fault_count), 300,
             options.heal_ms - 500, options.fault_ms)
     return options
+
+
+def draw_repair(options, random):
+    """Half of the runs go on for so long that tombstones of their beginning are purged before their end."""
+    options.repair_interval_ms = random.choice((600, 1500, 4000))
+    options.repair_rate = random.choice((0, 0, 200_000))
+    options.final = random.choice(("reads", "repair"))
+    options.hints = random.random() < 0.8
+    options.hint_window_ms = random.choice((3 * 3_600_000, 3 * 3_600_000, 1500))
+    options.sloppy = options.hints and random.random() < 0.3
+    if random.random() < 0.5:
+        options.heal_ms, options.think_ms = 14_000, random.choice((150, 300))
 
 
 def draw_islands(options, random):

@@ -7,6 +7,7 @@ from collections import deque
 from hashlib import blake2b
 
 from cluster.wire import split_frame
+from tests.sim.clock import EPOCH_MS
 
 LINES_KEPT = 400_000
 STATUS = ("APPLIED", "SUPERSEDED", "REFUSED", "NOTHING", "DRIFTED")
@@ -62,7 +63,6 @@ def name_of(stored):
 
 def dot(hlc, actor):
     """A dot for the eye: milliseconds of the run, counter, node, generation, causal or not."""
-    from tests.sim.machine import EPOCH_MS
     if hlc == 0:
         return "-"
     return (f"{(hlc >> 16) - EPOCH_MS}.{hlc & 0xFFFF}@{actor >> 32}"

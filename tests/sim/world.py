@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from cluster.plan import Plan
 from cluster.slots import stored_key
 from tests.sim import canaries
+from tests.sim.agreement import Agreement
 from tests.sim.checkers import (
     Violation,
     check_converged,
@@ -48,6 +49,7 @@ class World:
         self.keys = [self.draw_key(i) for i in range(options.key_count)]
         self.clients = [Client(self, i) for i in range(options.clients)]
         self.faults = Faults(self, options.schedule)
+        self.agreement = Agreement(self)
         self.canary = canaries.named(options.canary, self)
 
     def stream(self, purpose):
@@ -66,7 +68,7 @@ class World:
         name = f"{mode}{number}"
         stored = stored_key(0, name.encode())
         replicas = self.places[(stored[0] << 8 | stored[1]) >> 14 - (PARTITIONS.bit_length() - 1)]
-        key = Key(name, stored, mode, [self.machines[n] for n in replicas])
+        key = Key(name, stored, mode, [self.machines[n] for n in replicas], self.options)
         key.owner = self.random.randrange(self.options.clients)
         strict = mode == "counter" or self.random.random() < 0.6
         key.write_levels = ("QUORUM",) * 4 + ("ALL",) + (() if strict else ("ONE", "ONE"))
@@ -99,7 +101,10 @@ class World:
         """Before the replies of a turn leave: is it true what they say?"""
         for operation, outcome in node.replies:
             if outcome[0] == OK and operation.writes:
-                check_taken(operation.key, operation, self.loop.now_us)
+                check_taken(operation.key, operation, self.machines, self.loop.now_us)
+
+    def garbage(self, node):
+        return self.canary.garbage(node)
 
     def answers_wait(self, node, position):
         return self.canary.waits(node, position)
@@ -117,8 +122,15 @@ class World:
         try:
             self.live()
             self.heal()
-            self.repair()
+            if self.options.repair and self.options.final == "repair":
+                self.agreement.reach()
+                self.check_converged()
+            self.read_all()
             self.judge()
+            if self.options.repair:
+                self.agreement.bury()
+                self.read_all()
+                self.judge()
         finally:
             self.close()
         return self
@@ -129,6 +141,8 @@ class World:
         self.loop.run(self.options.heal_ms)
 
     def heal(self):
+        if self.options.final == "repair":
+            self.agreement.lose_hints()
         self.faults.heal()
         self.loop.run(self.loop.now_ms + 120_000, lambda: all(c.done for c in self.clients))
         self.loop.run(self.loop.now_ms + SETTLE_MS)
@@ -137,7 +151,7 @@ class World:
             self.machines[self.options.fast_clock].offset_ms = 0
             self.loop.run(self.loop.now_ms + FAST_MS + 1000)
 
-    def repair(self):
+    def read_all(self):
         """Every key is read at ALL until a round goes through: what differs is repaired."""
         client = self.clients[0]
         client.left = 0
@@ -145,6 +159,7 @@ class World:
             for _ in range(REPAIR_ROUNDS):
                 read = Operation(client.number, len(self.operations), "GET", key, "ALL",
                                  self.options.replicas, 3000)
+                read.final = True
                 client.begin(read, self.random.randrange(self.options.nodes))
                 self.loop.run(self.loop.now_ms + 10_000, lambda: client.done)
                 if read.result == OK:
@@ -153,10 +168,14 @@ class World:
                 raise Violation("a healed cluster does not answer", key, [read], self.loop.now_us)
         self.loop.run(self.loop.now_ms + 1000)
 
+    def check_converged(self):
+        for key in self.keys:
+            check_converged(key, self.loop.now_us)
+
     def judge(self):
+        self.check_converged()
         for key in self.keys:
             check_key(key)
-            check_converged(key, self.loop.now_us)
             if key.mode == "counter" and self.options.weather == "calm" and (
                     self.options.fast_clock < 0):
                 check_counter(key)

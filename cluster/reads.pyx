@@ -231,9 +231,10 @@ cdef class Reads(Requests):
         hedge waited, not how long replicas take: learnt from, it would make the next hedge wait longer,
         and so on, for as long as one member does not answer."""
         cdef double took_ms = <double>(self.env.monotonic_ms - request.began_ms)
+        cdef double step = max(1.0, self.usual_ms / 10)
         if request.acks & request.hedged and request.open:
             return 0
-        self.usual_ms += 0.99 if took_ms > self.usual_ms else -0.01
+        self.usual_ms += 0.99 * step if took_ms > self.usual_ms else -0.01 * step
         if self.usual_ms < 1:
             self.usual_ms = 1
         return 0

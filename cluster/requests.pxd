@@ -20,7 +20,7 @@ cdef class Requests:
     cdef Silence silence
     cdef readonly dict pending               # requests under way, by their number
     cdef dict queues
-    cdef uint64_t next_id
+    cdef readonly uint64_t next_id
     cdef list uncommitted, unsynced, cold
     cdef object young                        # (monotonic ms, Request) not yet hedged
     cdef public object executor, journal, repairer, hints

@@ -17,7 +17,7 @@ from cluster.request cimport (
 from cluster import levels, outcome
 
 COLD_MAX = 65_536
-HEDGE_MS_MIN, HEDGE_MS_MAX = 20.0, 1000.0
+HEDGE_MS_MIN, HEDGE_MS_MAX = 10.0, 1000.0
 
 
 cdef class Requests:
@@ -36,7 +36,7 @@ cdef class Requests:
         self.young = deque()
         self.read_level = self.write_level = levels.QUORUM
         self.read_timeout_ms, self.write_timeout_ms = 5000, 2000
-        self.usual_ms = 50.0
+        self.usual_ms = HEDGE_MS_MIN
         self.alive[me] = 1
 
     def use_plans(self, list plans):

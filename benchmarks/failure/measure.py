@@ -4,6 +4,7 @@
     errors     every other command that did not end well
     capacity   what the remaining nodes do: the median of the second half of the outage
     back       seconds until throughput, over half a second, is above 90 % of that
+    below      how long it is below in all, later dips included
 """
 
 from statistics import median
@@ -29,18 +30,16 @@ def mean(values):
 
 
 def recovery(result, fault_s, end_s):
-    """{"before", "capacity", "back_s", "lowest"}; back_s None: never within the outage."""
+    """{"before", "capacity", "back_s", "below_s", "lowest"}; back_s None: never within the outage."""
     bins = throughput(result, end_s)
     first, last = round(fault_s / BIN_S), len(bins)
     width = round(WINDOW_S / BIN_S)
     capacity = median(smooth(bins[(first + last) // 2:last], width))
-    back_s = None
-    for start in range(first, last - width + 1):
-        if mean(bins[start:start + width]) >= SHARE * capacity:
-            back_s = (start - first) * BIN_S
-            break
+    during = smooth(bins[first:last], width)
+    enough = [value >= SHARE * capacity for value in during]
+    back_s = enough.index(True) * BIN_S if True in enough else None
     return {"before": median(smooth(bins[10:first], width)), "capacity": capacity, "back_s": back_s,
-            "lowest": min(smooth(bins[first:last], width))}
+            "below_s": enough.count(False) * BIN_S, "lowest": min(during)}
 
 
 def smooth(bins, width):

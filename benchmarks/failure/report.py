@@ -3,7 +3,8 @@
 BACK_S_WANTED, RATIO_WANTED = 2.0, 10.0
 BARS = "▁▂▃▄▅▆▇█"
 COLUMNS = (("nodes", 6), ("fault", 7), ("lost", 6), ("stale", 6), ("errors", 7), ("in flight", 10),
-           ("before/s", 9), ("lowest/s", 9), ("capacity/s", 11), ("back s", 7), ("p99 ms", 14), ("p99.9 ms", 16),
+           ("before/s", 9), ("lowest/s", 9), ("capacity/s", 11), ("back s", 7), ("below s", 8),
+           ("p99 ms", 14), ("p99.9 ms", 16),
            ("ratio", 6))
 
 
@@ -16,6 +17,7 @@ def line(row):
     back = "never" if row["back_s"] is None else f"{row['back_s']:.1f}"
     texts = (row["nodes"], row["fault"], row["lost"], len(row["stale"]), len(row["errors"]), row["own"],
              f"{row['before']:.0f}", f"{row['lowest']:.0f}", f"{row['capacity']:.0f}", back,
+             f"{row['below_s']:.1f}",
              f"{normal['p99']:.1f} -> {fault['p99']:.1f}", f"{normal['p99.9']:.1f} -> {fault['p99.9']:.1f}",
              f"{ratio(row):.1f}")
     return "".join(f"{text:>{width}}" for text, (_, width) in zip(texts, COLUMNS))

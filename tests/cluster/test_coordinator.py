@@ -180,9 +180,9 @@ def test_a_slow_read_is_hedged(nodes):
     nodes.write(0, b"a", b"1")
     nodes.hold(0, 1)
     read = nodes.read(0, b"a")
-    nodes.pass_ms(90)
+    nodes.pass_ms(15)
     assert not read.done
-    nodes.pass_ms(20)
+    nodes.pass_ms(10)
     assert read.succeeded
     assert nodes[0].coordinator.stats()["hedged_requests"] == 1
 

@@ -95,7 +95,13 @@ class Network:
         others = range(CLIENTS if clients else 0, self.count)
         self.cut([place], others)
 
+    def unplug(self, place):
+        """Its cable; its own machine notices nothing."""
+        ip("link", "set", self.outer(place), "down")
+
     def heal(self):
+        for place in range(self.count):
+            ip("link", "set", self.outer(place), "up")
         for sender, receiver in self.pairs(range(CLIENTS, self.count)):
             self.resolve(sender, receiver, hardware(receiver))
 

@@ -94,6 +94,7 @@ cdef class Coordinator(Writes):
         if frame.header.sent_hlc > self.clock.last and not self.drifted(frame.header.sent_hlc):
             self.clock.last = frame.header.sent_hlc
         if kind == ACKNOWLEDGE or kind == VERSION or kind == OUTCOME or kind == REPLY:
+            self.silence.answered(member)
             return self.receive_reply(member, frame)
         if kind == WRITE:
             return self.receive_write(member, link, frame)

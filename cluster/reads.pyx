@@ -1,7 +1,8 @@
 """Reading: as many replicas as the level needs, this node first, by whichever node was asked.
 
 What differs is merged, and whoever lacks the merge is sent it (read repair); nobody waits for that. A
-read that takes unusually long asks one replica more (Cassandra's speculative retry).
+read that takes unusually long asks one replica more (Cassandra's speculative retry); replicas that owe
+answers for long are asked last (silence.pyx).
 
 Sources: DeCandia et al., "Dynamo", 2007, section 4.5.
 """
@@ -51,26 +52,30 @@ cdef class Reads(Requests):
     cdef int ask_enough(self, Request request) except -1:
         """Ask so many replicas that the level can be met by them; this node first."""
         cdef Plan plan = request.plan
-        cdef uint32_t living = self.living(plan), chosen = 0
-        cdef uint32_t hopeful = request.acks | request.open
-        cdef int i
+        cdef uint32_t free = self.living(plan) & ~request.asked, silent = self.silent(plan)
+        cdef uint32_t hopeful = request.acks | request.open, chosen = 0
         if request.need.met(hopeful):
             return 0
         if plan.mine >= 0 and not request.asked & (1 << plan.mine):
             chosen |= 1 << plan.mine
-        for i in range(plan.count):
-            if request.need.met(hopeful | chosen):
-                break
-            if living & ~request.asked & (1 << i):
-                if not request.need.met(hopeful | chosen | (1 << i)) and useless(
-                        request.need, hopeful | chosen, i):
-                    continue
-                chosen |= 1 << i
+        chosen |= choose(request.need, plan.count, hopeful | chosen, free & ~silent)
+        if silent & free:
+            chosen |= choose(request.need, plan.count, hopeful | chosen, free & silent)
+            chosen |= self.worth_a_try(plan, free & silent & ~chosen)
         self.ask(request, chosen)
         if (request.result == OPEN and self.sloppy and self.hints is not None
                 and not request.need.possible(request.acks, request.open)):
             self.ask_stand_ins_to_read(request)
         return 0
+
+    cdef uint32_t worth_a_try(self, Plan plan, uint32_t silent) except? 0:
+        """Silent replicas that are asked besides, to find out whether they answer again."""
+        cdef uint32_t mask = 0
+        cdef int i
+        for i in range(plan.count):
+            if silent & (1 << i) and self.silence.is_due(plan.members[i], self.env.monotonic_ms):
+                mask |= 1 << i
+        return mask
 
     cdef int ask_stand_ins_to_read(self, Request request) except -1:
         """Too few replicas live: what do those know that keep their hints?"""
@@ -128,6 +133,7 @@ cdef class Reads(Requests):
                 frame = make_frame(READ, &header, PyBytes_AS_STRING(request.key),
                                    PyBytes_GET_SIZE(request.key), b"", 0)
             if self.env.send(plan.members[i], frame):
+                self.silence.asked(plan.members[i], self.env.monotonic_ms)
                 request.open |= bit
         if request.open and request.result == OPEN and self.living(plan) & ~request.asked:
             self.young.append(request)
@@ -202,7 +208,6 @@ cdef class Reads(Requests):
         request.annotation = 0 if actor & 1 else merged.siblings[0].annotation
 
     cdef int judge_read(self, Request request) except -1:
-        cdef double took_ms
         if request.result != OPEN:
             if request.open == 0:
                 if request.stale:
@@ -210,10 +215,7 @@ cdef class Reads(Requests):
                 self.forget(request)
             return 0
         if request.need.met(request.acks):
-            took_ms = <double>(self.env.monotonic_ms - request.began_ms)
-            self.usual_ms += 0.99 if took_ms > self.usual_ms else -0.01
-            if self.usual_ms < 1:
-                self.usual_ms = 1
+            self.learn_usual(request)
             if request.stale:
                 self.repair(request)
             return self.finish(request, SUCCESS, None)
@@ -224,6 +226,19 @@ cdef class Reads(Requests):
             if request.need.met(request.acks) or request.need.possible(request.acks, request.open):
                 return self.judge_read(request) if request.need.met(request.acks) else 0
         return self.finish(request, NO_QUORUM, outcome.no_quorum(request, False))
+
+    cdef int learn_usual(self, Request request) noexcept:
+        """One more read for the estimate of the 99th percentile. What a hedge has won says how long the
+        hedge waited, not how long replicas take: learnt from, it would make the next hedge wait longer,
+        and so on, for as long as one member does not answer."""
+        cdef double took_ms = <double>(self.env.monotonic_ms - request.began_ms)
+        cdef double step = max(1.0, self.usual_ms / 10)
+        if request.acks & request.hedged and request.open:
+            return 0
+        self.usual_ms += 0.99 * step if took_ms > self.usual_ms else -0.01 * step
+        if self.usual_ms < 1:
+            self.usual_ms = 1
+        return 0
 
     cdef int repair(self, Request request) except -1:
         """Send the merge to the replicas that lack it; nobody waits for it."""
@@ -251,6 +266,21 @@ cdef class Reads(Requests):
                 self.cool((self.me, None, version_frame(version)))
         except (StoreError, DamagedState):
             pass               # the next read, or anti-entropy, comes by again
+
+
+cdef uint32_t choose(Need need, int count, uint32_t hopeful, uint32_t candidates) except? 0:
+    """The first of some positions that a level still lacks, beside those that are hoped for."""
+    cdef uint32_t chosen = 0
+    cdef int i
+    for i in range(count):
+        if need.met(hopeful | chosen):
+            break
+        if not candidates & (1 << i):
+            continue
+        if not need.met(hopeful | chosen | (1 << i)) and useless(need, hopeful | chosen, i):
+            continue
+        chosen |= 1 << i
+    return chosen
 
 
 cdef inline int keep(Request request, const Row* row) except -1:

@@ -35,6 +35,7 @@ cdef class Request:
     cdef readonly bint tombstone, found
     # the count
     cdef readonly uint32_t acks, open, older, refused, asked, equal, stale
+    cdef readonly uint32_t hedged          # replicas that were asked because others took long
     cdef readonly uint32_t hinted          # replicas for which a hint is kept, in the log
     cdef readonly uint32_t hint_open       # that are to keep one, not yet known
     cdef readonly uint32_t own_hints       # of those: kept by this node

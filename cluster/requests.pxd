@@ -3,10 +3,8 @@ from cluster.hlc cimport Clock
 from cluster.plan cimport Plan
 from cluster.replica cimport Replica
 from cluster.request cimport Queue, Request, Sink
+from cluster.silence cimport MEMBERS_MAX, Silence
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-
-cdef enum:
-    MEMBERS_MAX = 1024
 
 
 cdef class Requests:
@@ -19,9 +17,10 @@ cdef class Requests:
     cdef int slot_shift                      # slot >> slot_shift is the partition
     cdef uint8_t[MEMBERS_MAX] alive          # requests can be sent there
     cdef uint8_t[MEMBERS_MAX] gone           # known to be down, not merely not met yet
+    cdef Silence silence
     cdef readonly dict pending               # requests under way, by their number
     cdef dict queues
-    cdef uint64_t next_id
+    cdef readonly uint64_t next_id
     cdef list uncommitted, unsynced, cold
     cdef object young                        # (monotonic ms, Request) not yet hedged
     cdef public object executor, journal, repairer, hints
@@ -33,10 +32,12 @@ cdef class Requests:
     cdef readonly uint64_t reads, writes, forwards, restamps, repairs, hedges, timeouts, no_quorums
     cdef Plan plan_of(self, const char* key)
     cpdef int preferred(self, Plan plan, int level)
+    cdef int quickest(self, Plan plan, int level)
     cdef Request make(self, int kind, Plan plan, Sink sink, int level, uint32_t timeout_ms)
     cdef int finish(self, Request request, int result, str text) except -1
     cdef int forget(self, Request request) except -1
     cdef uint32_t living(self, Plan plan) noexcept
+    cdef uint32_t silent(self, Plan plan) noexcept
     cdef bint drifted(self, uint64_t hlc) noexcept
     cdef int coordinate(self, Request request) except -1
     cdef int judge_write(self, Request request) except -1

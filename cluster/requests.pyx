@@ -17,7 +17,7 @@ from cluster.request cimport (
 from cluster import levels, outcome
 
 COLD_MAX = 65_536
-HEDGE_MS_MIN, HEDGE_MS_MAX = 20.0, 1000.0
+HEDGE_MS_MIN, HEDGE_MS_MAX = 10.0, 1000.0
 
 
 cdef class Requests:
@@ -30,12 +30,13 @@ cdef class Requests:
         self.env, self.replica, self.clock = env, replica, env.clock
         self.members, self.me, self.actor = members, me, actor
         self.use_plans(plans)
+        self.silence = Silence()
         self.pending, self.queues = {}, {}
         self.uncommitted, self.unsynced, self.cold = [], [], []
         self.young = deque()
         self.read_level = self.write_level = levels.QUORUM
         self.read_timeout_ms, self.write_timeout_ms = 5000, 2000
-        self.usual_ms = 50.0
+        self.usual_ms = HEDGE_MS_MIN
         self.alive[me] = 1
 
     def use_plans(self, list plans):
@@ -74,6 +75,18 @@ cdef class Requests:
                 mask |= 1 << i
         return mask
 
+    cdef uint32_t silent(self, Plan plan) noexcept:
+        """Replicas that are best asked last (silence.pyx)."""
+        cdef uint32_t mask = 0
+        cdef int i
+        for i in range(plan.count):
+            if self.silence.is_silent(plan.members[i], self.env.monotonic_ms):
+                mask |= 1 << i
+        return mask
+
+    def is_silent(self, int member):
+        return bool(self.silence.is_silent(member, self.env.monotonic_ms))
+
     cdef Plan plan_of(self, const char* key):
         """Of a stored key, which begins with its slot."""
         cdef int slot = (<uint8_t>key[0] << 8) | <uint8_t>key[1]
@@ -94,6 +107,20 @@ cdef class Requests:
                 if first < 0:
                     first = plan.members[i]
         return first
+
+    cdef int quickest(self, Plan plan, int level):
+        """Who coordinates a blind write: the preferred one, unless it owes answers; then the next that does
+        not, this node if there is none. (It may run twice and anywhere, unlike a command that reads.)"""
+        cdef int i, member = self.preferred(plan, level)
+        cdef bint near = level in levels.LOCAL
+        if member < 0 or not self.silence.is_silent(member, self.env.monotonic_ms):
+            return member
+        for i in range(plan.count):
+            member = plan.members[i]
+            if (self.alive[member] and not self.silence.is_silent(member, self.env.monotonic_ms)
+                    and (not near or plan.places[i] == plan.here)):
+                return member
+        return self.me
 
     cdef bint drifted(self, uint64_t hlc) noexcept:
         return hlc > ((self.clock.now_ms + self.clock.drift_ms_max) << 16)
@@ -180,8 +207,10 @@ cdef class Requests:
             return
         if request.kind == READING:
             others = self.living(request.plan) & ~request.asked
+            others = (others & ~self.silent(request.plan)) or others
             if others:
                 self.hedges += 1
+                request.hedged |= others & (~others + 1)
                 self.ask(request, others & (~others + 1))
         elif request.kind == FORWARDED:
             self.hedges += 1

@@ -53,7 +53,7 @@ cdef class Writes(Reads):
         cdef int member
         cdef Request request
         plan.need(level, True)
-        member = self.preferred(plan, level)
+        member = self.quickest(plan, level)
         request = self.make(WRITING, plan, sink, level, timeout_ms)
         request.key, request.value = key, value
         request.deadline_ms, request.tombstone, request.flags = deadline_ms, tombstone, flags
@@ -75,6 +75,7 @@ cdef class Writes(Reads):
                 PyBytes_AS_STRING(request.value), PyBytes_GET_SIZE(request.value))):
             self.take_over(request)
             return 0
+        self.silence.asked(member, self.env.monotonic_ms)
         self.forwards += 1
         request.forwarded = True
         self.young.append(request)
@@ -161,6 +162,7 @@ cdef class Writes(Reads):
             bit = 1 << i
             if i != plan.mine and self.alive[plan.members[i]]:
                 if self.env.send(plan.members[i], frame):
+                    self.silence.asked(plan.members[i], self.env.monotonic_ms)
                     request.open |= bit
         request.touched |= request.open
         if request.sloppy and not request.need.possible(0, request.open):

@@ -38,7 +38,7 @@ log = logging.getLogger("resp_kv.cluster")
 
 DOCUMENT_FILE = "cluster.json"
 TICK_S = 0.01
-IDLE_TICK_S = 0.05             # while no request is under way
+IDLE_TICK_S = 0.05             # while there are no requests
 HINTS_MS, PEERS_MS = 1000, 100         # between two looks at hints and connections
 
 
@@ -58,7 +58,7 @@ class ClusterShell(Events):
         self.driver.environment = self.environment
         self.membership = self.coordinator = self.replicator = self.view = self.repairer = None
         self.path = os.path.join(server.directory, DOCUMENT_FILE)
-        self.hints_ms = self.peers_ms = 0
+        self.hints_ms = self.peers_ms = self.seen_id = 0
         server.background.garbage = self.garbage
 
     # -- start and stop -----------------------------------------------------------------------
@@ -123,7 +123,10 @@ class ClusterShell(Events):
     # -- regular work -------------------------------------------------------------------------
 
     def tick(self):
-        idle = self.coordinator is None or not self.coordinator.pending
+        idle = self.coordinator is None or (
+            not self.coordinator.pending and self.coordinator.next_id == self.seen_id)
+        if not idle:
+            self.seen_id = self.coordinator.next_id
         self.loop.call_later(IDLE_TICK_S if idle else TICK_S, self.tick)
         driver = self.driver
         driver.begin_outside()

@@ -43,6 +43,10 @@ cdef class Links(Turns):
             sock.close()
         self.peers.lost(link, reason)
 
+    def socket_of(self, Link link):
+        """None: it is closed."""
+        return self.sockets.get(link.fd)
+
     def send_link(self, Link link, bytes frame):
         """A frame of the handshake or of gossip."""
         if link.add(frame):

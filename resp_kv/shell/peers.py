@@ -12,6 +12,12 @@ sent and neither side can pass on the other's proof. Whoever does not know the s
 A node opens one connection to every member, and tries again when it breaks: at once, then at most
 once a second. A refused connection is evidence that the process is gone, so nothing is routed to it
 from that moment on (Membership.note_refused).
+
+Where packets vanish nothing is ever refused, and TCP would go on for minutes, at intervals that double: too
+long while they vanish, since requests wait for answers that cannot come, and too long afterwards. So a
+connection ends when the same bytes were sent RETRANSMITS_MAX times more without a word from the other
+machine (about 3 s), and one that is being opened is begun anew after CONNECT_MS_MAX. A process that is frozen
+or busy loses no connection by that: its kernel acknowledges.
 """
 
 import hmac
@@ -27,7 +33,10 @@ log = logging.getLogger("resp_kv.peers")
 
 PROTOCOL = 1
 RETRY_MS_MIN, RETRY_MS_MAX = 50, 1000
+CONNECT_MS_MAX = 2000
 GREETING_MS_MAX = 5000
+RETRANSMITS_MAX = 4
+TCP_INFO_RETRANSMITS = 2         # where it stands in linux/tcp.h, struct tcp_info
 GREETINGS_MAX = 1024             # incoming connections that have not proved who they are
 CLOCKS_APART_MS = 500
 COMPLAINTS_MAX = 1000            # remembered, so that each is logged once
@@ -181,12 +190,22 @@ class Peers:
         self.shell.link_lost(link, reason)
 
     def tick(self):
-        """Ten times a second: connections to every member; none that greets for ever."""
+        """Ten times a second: connections to every member; none that greets for ever, or is dead."""
         for address in self.shell.addresses():
             self.link_to(address)
         for link in [*self.outgoing.values(), *self.incoming]:
-            if not link.ready and self.now_ms - link.state.began_ms > GREETING_MS_MAX:
+            if link.ready:
+                if self.retransmits(link) >= RETRANSMITS_MAX:
+                    self.driver.close_link(link, "nothing sent arrives there")
+            elif self.now_ms - link.state.began_ms > (
+                    CONNECT_MS_MAX if link.connecting else GREETING_MS_MAX):
                 self.driver.close_link(link, "the handshake took too long")
+
+    def retransmits(self, link):
+        """How often the kernel has sent the same bytes again, in vain."""
+        sock = self.driver.socket_of(link)
+        return 0 if sock is None else sock.getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_RETRANSMITS + 1)[TCP_INFO_RETRANSMITS]
 
     # -- the handshake ------------------------------------------------------------------------
 

@@ -180,9 +180,9 @@ def test_a_slow_read_is_hedged(nodes):
     nodes.write(0, b"a", b"1")
     nodes.hold(0, 1)
     read = nodes.read(0, b"a")
-    nodes.pass_ms(90)
+    nodes.pass_ms(15)
     assert not read.done
-    nodes.pass_ms(20)
+    nodes.pass_ms(10)
     assert read.succeeded
     assert nodes[0].coordinator.stats()["hedged_requests"] == 1
 
@@ -198,6 +198,75 @@ def test_a_forwarded_write_that_takes_long_is_coordinated_here(nodes):
     assert nodes.write(2, b"a", b"2").succeeded
     nodes.let_go()
     assert nodes.values(b"a") == [b"2"] * 3
+
+
+def freeze(nodes, number):
+    """It answers nobody, and nobody is told why."""
+    for other in ALL:
+        nodes.hold(number, other)
+
+
+def test_hedges_that_win_do_not_make_the_next_one_wait_longer(nodes):
+    """A frozen replica once made the hedge time double with each read, up to a second."""
+    nodes.write(0, b"a", b"1")
+    usual = nodes[0].coordinator.usual_ms
+    freeze(nodes, 1)
+    for _ in range(50):
+        nodes[0].monotonic_ms += 1000                        # (each of them finds it silent no more)
+        nodes[0].coordinator.receive_bytes(1, 1, frame_of("A"))
+        read = nodes.read(0, b"a")
+        nodes.pass_ms(110)
+        assert read.succeeded
+    assert nodes[0].coordinator.usual_ms <= usual
+
+
+def test_who_owes_answers_is_asked_last(nodes):
+    nodes.write(0, b"a", b"1")
+    freeze(nodes, 1)
+    nodes.read(0, b"a")
+    nodes.pass_ms(250)
+    assert nodes[0].coordinator.is_silent(1)
+    hedges = nodes[0].coordinator.stats()["hedged_requests"]
+    reads = [nodes.read(0, b"a") for _ in range(10)]
+    assert all(read.succeeded for read in reads)             # without a wait
+    assert nodes[0].coordinator.stats()["hedged_requests"] == hedges
+    nodes.let_go()
+    assert not nodes[0].coordinator.is_silent(1)
+
+
+def test_who_only_reads_finds_out_that_a_silent_one_answers_again(nodes):
+    nodes.write(0, b"a", b"1")
+    freeze(nodes, 1)
+    nodes.read(0, b"a")
+    nodes.pass_ms(250)
+    nodes.lose_held()                                        # what was asked is never answered
+    assert nodes.read(0, b"a").succeeded
+    assert not nodes[0].coordinator.is_silent(1)
+
+
+def test_writes_are_coordinated_by_somebody_who_answers(nodes):
+    freeze(nodes, 0)
+    first = nodes.write(1, b"a", b"1")
+    nodes.pass_ms(250)
+    assert first.succeeded and nodes[1].coordinator.is_silent(0)
+    del nodes.delivered[:]
+    assert nodes.write(1, b"a", b"2").succeeded              # without a wait
+    assert "F" not in [kind for _, _, kind in nodes.delivered]
+    assert nodes[1].coordinator.preferred(nodes[1].coordinator.plan_for(stored_key(0, b"a")), 2) == 0
+    nodes.let_go()
+    assert nodes.values(b"a") == [b"2"] * 3
+
+
+def test_where_everybody_is_silent_they_are_asked_all_the_same(nodes):
+    nodes.write(0, b"a", b"1")
+    for number in (1, 2):
+        freeze(nodes, number)
+    nodes.write(0, b"a", b"2", run=False)
+    nodes.pass_ms(250)
+    read = nodes.read(0, b"a")
+    assert not read.done
+    nodes.let_go()
+    assert read.succeeded and read.request.value == b"2"
 
 
 def test_a_coordinator_that_is_lost_with_a_write(nodes):

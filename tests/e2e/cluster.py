@@ -6,6 +6,9 @@
         cluster.freeze(1); cluster.thaw(1)        SIGSTOP and SIGCONT
         cluster.wait_for("ok")                    until every running node says cluster_state:ok
 
+    with Network(3) as network, Cluster(folder, network=network) as cluster:
+        network.isolate(2)                        each node has an address of its own (network.py)
+
 Nothing watches the nodes, unlike `resp-kv local` (local_cluster.py): what a test does to one of them
 is all that happens to it. Little memory, since several nodes share the machine.
 """
@@ -24,8 +27,8 @@ SECRET = "a secret of the tests"
 
 
 class Cluster:
-    def __init__(self, folder, *options, nodes=3, start=True):
-        self.nodes = []
+    def __init__(self, folder, *options, nodes=3, start=True, network=None):
+        self.nodes, self.network = [], network
         for number in range(nodes):
             place = folder / f"node{number}"
             place.mkdir(parents=True)
@@ -36,12 +39,17 @@ class Cluster:
         self.wanted = start
 
     def make_node(self, place, number, options):
-        node = Node(place, *SMALL, "--cluster-enabled", "yes", "--node-server", f"server-{number}",
-                    "--cluster-secret", SECRET, *options)
+        options = (*SMALL, "--cluster-enabled", "yes", "--node-server", f"server-{number}",
+                   "--cluster-secret", SECRET, *options)
+        where = {}
+        if self.network is not None:
+            where = {"host": self.network.address(number), "inside": self.network.inside(number)}
+            options += ("--bind", where["host"], "--protected-mode", "no")
+        node = Node(place, *options, **where)
         taken = {other.port for other in self.nodes}
         while node.port in taken:
-            node = Node(place, *node.options)
-        node.seed = f"127.0.0.1:{node.port + 10_000}"
+            node = Node(place, *options, **where)
+        node.seed = f"{node.host}:{node.port + 10_000}"
         return node
 
     def __enter__(self):

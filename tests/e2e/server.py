@@ -24,8 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class Node:
-    def __init__(self, folder, *options):
+    """`inside` is put in front of its command: it may run in another network namespace, at `host`."""
+
+    def __init__(self, folder, *options, host="127.0.0.1", inside=()):
         self.folder = Path(folder)
+        self.host, self.inside = host, inside
         self.data = self.folder / "data"
         self.log_file = self.folder / "log"
         self.port = free_port()
@@ -46,7 +49,7 @@ class Node:
     # -- the process --------------------------------------------------------------------------
 
     def command(self, *options):
-        return [sys.executable, "-m", "resp_kv", "serve", "--port", str(self.port),
+        return [*self.inside, sys.executable, "-m", "resp_kv", "serve", "--port", str(self.port),
                 "--dir", str(self.data), *self.options, *options]
 
     def start(self, *options, wait=True, **popen):
@@ -61,7 +64,7 @@ class Node:
         end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S) as sock:
+                with socket.create_connection((self.host, self.port), TIMEOUT_S) as sock:
                     sock.sendall(b"PING\r\n")
                     if sock.recv(100):
                         return
@@ -99,19 +102,19 @@ class Node:
     def client(self, **options):
         """redis-py; no retries, so that a test sees what happens."""
         options = {"socket_timeout": TIMEOUT_S, **options}
-        client = redis.Redis(port=self.port, retry=redis.retry.Retry(
+        client = redis.Redis(self.host, self.port, retry=redis.retry.Retry(
             redis.backoff.NoBackoff(), 0), **options)
         self.opened.append(client)
         return client
 
     def link(self):
         """Raw commands and replies over one socket."""
-        link = Link(self.port)
+        link = Link(self.port, self.host)
         self.opened.append(link)
         return link
 
     def socket(self):
-        sock = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
+        sock = socket.create_connection((self.host, self.port), TIMEOUT_S)
         self.opened.append(sock)
         return sock
 

@@ -78,8 +78,8 @@ def encoded(words):
 class Link:
     """One connection. `ask` gives the reply as the bytes that came, `value` as Python values."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+    def __init__(self, port, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), TIMEOUT_S)
         self.stream = self.socket.makefile("rb")
 
     def close(self):

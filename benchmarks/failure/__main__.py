@@ -1,0 +1,3 @@
+from benchmarks.failure.compare import main
+
+main()

@@ -25,6 +25,7 @@ from cluster.errors import StoreError
 from cluster.fields import Malformed
 from cluster.merkle import Summary, Tree
 from cluster.parcels import packed, unpacked
+from cluster.pace import records_in
 from cluster.partitions import slots_of
 from cluster.repair_answers import Answers
 from cluster.repair_format import ANSWER, ENDLESS, QUESTION, REFILLING, RESUME, BadRepair
@@ -203,15 +204,15 @@ class Repairer:
         self.tokens = min(self.tokens + rate * passed_ms, max(BURST_BYTES, self.options.rate_bytes / 5))
 
     def spend(self, count, then):
-        """`then()` now, or when the rate permits."""
-        if not self.options.rate_bytes:
-            then()
-            return
-        self.tokens -= count
-        if self.tokens >= 0:
+        """`then()` now, or when the rate and the pace beside clients permit."""
+        wait_ms = self.coordinator.pace.spend(records_in(count))
+        if self.options.rate_bytes:
+            self.tokens -= count
+            wait_ms = max(wait_ms, -self.tokens * 1000 / self.options.rate_bytes)
+        if wait_ms <= 0:
             then()
         else:
-            self.call_later(min(5000, -self.tokens * 1000 / self.options.rate_bytes), then)
+            self.call_later(min(5000, wait_ms), then)
 
     def safe_hlc(self, partition):
         """Writes stamped before this are stored by now wherever they ever will be, or refused."""
@@ -300,6 +301,13 @@ class Repairer:
         if self.marks.meet(part.partition, line_hlc):
             self.lost(part)
         part.tree.use_line(part.line_hlc)
+
+    def not_told(self, partition, member):
+        """A hint for another replica was dropped: only a comparison finds what it has missed."""
+        part = self.parts.get(partition)
+        if part is not None and part.error is None:
+            part.error = f"hints for {self.name_of(member)} were dropped"
+            part.due_ms = min(part.due_ms, self.env.monotonic_ms + RETRY_MS)
 
     def lose_all(self):
         """This node's disk was lost."""

@@ -264,6 +264,7 @@ cdef class Coordinator(Writes):
             return 0
         if frame.kind == VERSION and request.kind == READING:
             if status == REFUSED:
+                self.silence.refused(member, self.env.monotonic_ms)
                 request.open &= ~bit
                 request.refused |= bit
                 request.text = frame.body[:frame.body_bytes].decode()

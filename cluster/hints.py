@@ -13,8 +13,8 @@ stand-in's answer counts for the level, and reads ask it for what it holds; the 
 as well for whoever did not answer in time, but those count for nothing.
 
 Hints older than the window are dropped, and none are taken over the byte budget: anti-entropy finds
-what they would have told. Replay goes in order of keys, so many at a time as the target acknowledges;
-what it has acknowledged is deleted, which is the cursor.
+what they would have told. Replay goes in order of keys, so many at a time as the target acknowledges and
+not faster than clients leave room for (pace.py); what it has acknowledged is deleted, which is the cursor.
 
 DESIGN asks for an append-only log for each target; docs/decisions/0009-hints-in-the-store.md says why
 this is one without being a file.
@@ -23,6 +23,7 @@ Sources: DeCandia et al., "Dynamo", 2007, section 4.6; Cassandra's hints and the
 """
 
 from cluster.errors import NeedsDisk, StoreError
+from cluster.pace import records_in
 from cluster.plan import Plan
 from cluster.request import Sink
 from cluster.versions import DamagedState
@@ -68,22 +69,19 @@ class Hints:
         tally = self.tallies[target]
         size = sum([len(version[0]) + len(version[6]) for version in versions])
         if tally.bytes + size > self.bytes_max:
-            tally.dropped += len(versions)
-            return False
+            return self.drop(target, versions)
         hinted = [(hint_key(target, version[0]), *version[1:]) for version in versions
                   if len(version[0]) <= STORED_KEY_BYTES_MAX]
         try:
             if len(hinted) < len(versions) or (then is not None and len(self.cold) >= COLD_MAX):
-                tally.dropped += len(versions)
-                return False
+                return self.drop(target, versions)
             if self.coordinator.replica.apply_all(hinted) == COLD:
                 if then is not None:
                     self.cold.append((target, versions, then))
                 self.env.load_soon()
                 return None
         except (StoreError, DamagedState):
-            tally.dropped += len(versions)
-            return False
+            return self.drop(target, versions)
         tally.count += len(versions)
         tally.bytes += size
         oldest_hlc = min([version[1] for version in versions])
@@ -91,6 +89,16 @@ class Hints:
         if target in self.replays:
             self.replays[target].overtaken = True
         return True
+
+    def drop(self, target, versions):
+        """Anti-entropy has to find these; until then their partitions show that they are not verified."""
+        self.tallies[target].dropped += len(versions)
+        repairer = self.coordinator.repairer
+        if repairer is not None:
+            for partition in sorted({self.coordinator.plan_for(version[0]).partition
+                                     for version in versions}):
+                repairer.not_told(partition, target)
+        return False
 
     def retry_cold(self):
         """What was asked of the disk has come."""
@@ -157,13 +165,17 @@ class Hints:
 
     def table(self):
         """For KV.HINTS: [(member, count, bytes, age of the oldest in ms, replaying, replayed,
-        dropped), ...] of those for whom something is or was kept."""
+        dropped, hints a second now), ...] of those for whom something is or was kept."""
         now_ms = self.env.clock.now_ms
         return [(target, tally.count, tally.bytes,
                  max(0, now_ms - (tally.oldest_hlc >> 16)) if tally.count else 0,
-                 target in self.replays, tally.replayed, tally.dropped)
+                 target in self.replays, tally.replayed, tally.dropped, self.rate_of(target))
                 for target, tally in enumerate(self.tallies)
                 if tally.count or tally.replayed or tally.dropped]
+
+    def rate_of(self, target):
+        replay = self.replays.get(target)
+        return replay.rate if replay is not None else 0.0
 
 
 class Replay:
@@ -172,11 +184,18 @@ class Replay:
     def __init__(self, hints, target):
         self.hints, self.target = hints, target
         self.cursor, self.end = hint_key(target, b""), hint_key(target + 1, b"")
-        self.outstanding, self.failed = 0, False
+        self.outstanding, self.failed, self.wait_ms = 0, False, 0
+        self.began_ms, self.done = hints.env.monotonic_ms, 0
         self.overtaken = False         # something was kept meanwhile, maybe behind the cursor
         coordinator = hints.coordinator
         self.plan = Plan(-2, (target,), (), (coordinator.members[target].dc,), coordinator.me,
                          coordinator.members[coordinator.me].dc)
+
+    @property
+    def rate(self):
+        """Hints a second, since the replay began."""
+        passed_ms = self.hints.env.monotonic_ms - self.began_ms
+        return self.done * 1000 / passed_ms if passed_ms > 0 else 0.0
 
     def next_batch(self):
         """Ask for what comes next; ends when there is nothing, or the target is gone."""
@@ -194,13 +213,15 @@ class Replay:
         if not found:
             self.hints.env.call_later(1, self.next_batch)
             return
+        self.wait_ms = self.hints.coordinator.pace.spend(len(found) + records_in(
+            sum([len(version[6]) for version in found])))
         for version in found:
             self.send(version)
 
     def send(self, version):
         hints = self.hints
         if (version[1] >> 16) + hints.window_ms < hints.env.clock.now_ms:
-            hints.tallies[self.target].dropped += 1
+            hints.drop(self.target, [(version[0][HINT_PREFIX_BYTES:], *version[1:])])
             self.handed_over(version)
             return
         hints.coordinator.write_to(self.plan, (version[0][HINT_PREFIX_BYTES:], *version[1:]),
@@ -227,8 +248,9 @@ class Replay:
 
     def one_done(self):
         self.outstanding -= 1
+        self.done += 1
         if self.outstanding == 0:
-            self.hints.env.call_later(1, self.next_batch)
+            self.hints.env.call_later(max(1, self.wait_ms), self.next_batch)
 
     def finish(self):
         tally = self.hints.tallies[self.target]

@@ -53,14 +53,15 @@ cdef class Reads(Requests):
         """Ask so many replicas that the level can be met by them; this node first."""
         cdef Plan plan = request.plan
         cdef uint32_t free = self.living(plan) & ~request.asked, silent = self.silent(plan)
+        cdef uint32_t last = silent | self.refusing(plan)
         cdef uint32_t hopeful = request.acks | request.open, chosen = 0
         if request.need.met(hopeful):
             return 0
         if plan.mine >= 0 and not request.asked & (1 << plan.mine):
             chosen |= 1 << plan.mine
-        chosen |= choose(request.need, plan.count, hopeful | chosen, free & ~silent)
-        if silent & free:
-            chosen |= choose(request.need, plan.count, hopeful | chosen, free & silent)
+        chosen |= choose(request.need, plan.count, hopeful | chosen, free & ~last)
+        if last & free:
+            chosen |= choose(request.need, plan.count, hopeful | chosen, free & last)
             chosen |= self.worth_a_try(plan, free & silent & ~chosen)
         self.ask(request, chosen)
         if (request.result == OPEN and self.sloppy and self.hints is not None

@@ -24,6 +24,7 @@ cdef class Requests:
     cdef list uncommitted, unsynced, cold
     cdef object young                        # (monotonic ms, Request) not yet hedged
     cdef public object executor, journal, repairer, hints
+    cdef readonly object pace                # of what nobody waits for
     cdef public bint sloppy                  # sloppy-quorum yes
     cdef public int read_level, write_level
     cdef public uint32_t read_timeout_ms, write_timeout_ms
@@ -38,6 +39,7 @@ cdef class Requests:
     cdef int forget(self, Request request) except -1
     cdef uint32_t living(self, Plan plan) noexcept
     cdef uint32_t silent(self, Plan plan) noexcept
+    cdef uint32_t refusing(self, Plan plan) noexcept
     cdef bint drifted(self, uint64_t hlc) noexcept
     cdef int coordinate(self, Request request) except -1
     cdef int judge_write(self, Request request) except -1

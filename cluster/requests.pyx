@@ -15,6 +15,7 @@ from cluster.request cimport (
 )
 
 from cluster import levels, outcome
+from cluster.pace import Pace
 
 COLD_MAX = 65_536
 HEDGE_MS_MIN, HEDGE_MS_MAX = 10.0, 1000.0
@@ -30,7 +31,7 @@ cdef class Requests:
         self.env, self.replica, self.clock = env, replica, env.clock
         self.members, self.me, self.actor = members, me, actor
         self.use_plans(plans)
-        self.silence = Silence()
+        self.silence, self.pace = Silence(), Pace()
         self.pending, self.queues = {}, {}
         self.uncommitted, self.unsynced, self.cold = [], [], []
         self.young = deque()
@@ -81,6 +82,15 @@ cdef class Requests:
         cdef int i
         for i in range(plan.count):
             if self.silence.is_silent(plan.members[i], self.env.monotonic_ms):
+                mask |= 1 << i
+        return mask
+
+    cdef uint32_t refusing(self, Plan plan) noexcept:
+        """Replicas that lately refused to be read, because they are being refilled."""
+        cdef uint32_t mask = 0
+        cdef int i
+        for i in range(plan.count):
+            if self.silence.is_refusing(plan.members[i], self.env.monotonic_ms):
                 mask |= 1 << i
         return mask
 
@@ -178,6 +188,7 @@ cdef class Requests:
         """Time-outs and hedges; every 10 ms or so."""
         cdef Queue queue
         self.env.monotonic_ms = monotonic_ms
+        self.pace.refill(monotonic_ms, self.reads + self.writes)
         hedge_ms = min(HEDGE_MS_MAX, max(HEDGE_MS_MIN, 2 * self.usual_ms))
         while self.young and (<Request>self.young[0]).began_ms + hedge_ms <= monotonic_ms:
             self.hedge(self.young.popleft())

@@ -10,6 +10,8 @@ enough, and the first answer ends it. This node judges for itself and tells nobo
 Answers come from what is sent to a member anyway: writes go to all replicas. A read is sent to a silent
 one besides, now and then, so that a node which only reads finds out, too.
 
+A member that refuses to be read, since its lost data is being refilled, is asked last, too, for a while.
+
 What is left out: how slow a member is that does answer. Cassandra's dynamic snitch ranks all replicas.
 """
 
@@ -34,6 +36,13 @@ cdef class Silence:
 
     cdef bint is_silent(self, int member, uint64_t now_ms) noexcept:
         return self.since_ms[member] != 0 and now_ms >= self.since_ms[member] + SILENT_MS
+
+    cdef int refused(self, int member, uint64_t now_ms) except -1:
+        self.refused_ms[member] = now_ms
+        return 0
+
+    cdef bint is_refusing(self, int member, uint64_t now_ms) noexcept:
+        return self.refused_ms[member] != 0 and now_ms < self.refused_ms[member] + TRY_MS
 
     cdef bint is_due(self, int member, uint64_t now_ms) noexcept:
         """Whether it is time to ask a silent one besides; counted as done."""

@@ -111,7 +111,7 @@ cdef class Writes(Reads):
     cdef int coordinate(self, Request request) except -1:
         cdef uint32_t living = self.living(request.plan)
         request.need = request.plan.need(request.level, True)
-        self.writes += 1
+        self.writes += request.plan.partition >= 0         # and not a hint's
         request.sloppy = (self.sloppy and self.hints is not None and not request.flags & STRICT
                           and request.plan.partition >= 0 and request.level != ALL)
         if not request.need.possible(0, living) and not (

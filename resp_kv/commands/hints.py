@@ -8,7 +8,7 @@ from resp_kv.commands.table import command
     "kv.hints", arity=1, flags="loading stale", group="cluster", acl_categories=("@slow",),
     tips=("nondeterministic_output",),
     complexity="O(N), N the number of members",
-    summary="Shows the hints that this node keeps: for whom, how many, how old, whether they go out.",
+    summary="Shows the hints that this node keeps: for whom, how many, how old, how fast they go out.",
 )
 def hints(client, args):
     replicator = client.node.replicator
@@ -19,6 +19,7 @@ def hints(client, args):
     return [{
         "target": members[target].id, "address": address_of(members[target]), "count": count,
         "bytes": size, "oldest-ms": age_ms, "replaying": "yes" if replaying else "no",
-        "replayed": replayed, "dropped": dropped,
+        "replayed": replayed, "dropped": dropped, "hints-per-second": round(rate),
+        "left-ms": round(count * 1000 / rate) if rate and count else 0,
         "window-left-ms": max(0, kept.window_ms - age_ms) if count else kept.window_ms,
-    } for target, count, size, age_ms, replaying, replayed, dropped in kept.table()]
+    } for target, count, size, age_ms, replaying, replayed, dropped, rate in kept.table()]

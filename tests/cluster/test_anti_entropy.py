@@ -328,6 +328,25 @@ def test_reads_are_answered_by_the_others_until_it_is_refilled(make):
     assert read(cluster, 0, b"a", levels.ALL).value == b"1"
 
 
+def test_who_is_being_refilled_is_asked_last(make):
+    cluster = make()
+    cluster.store([0, 1, 2], b"a", b"1")
+    cluster.stop(1)
+    cluster.start(1, wiped=True)
+    asked = []
+
+    def lose(sender, target, frame):
+        if frame[8:9] == b"R" and target == 1:
+            asked.append(cluster.now_ms)
+        return frame[8:9] in b"MN"
+
+    cluster.lose_frame = lose
+    for _ in range(100):
+        assert read(cluster, 0, b"a", levels.QUORUM).value == b"1"
+        cluster.run_for(20)
+    assert 1 <= len(asked) < 10
+
+
 def test_refilling_waits_for_all_others_and_survives_a_restart(make):
     cluster = make()
     cluster.store(0, b"only here", b"1")

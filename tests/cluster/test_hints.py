@@ -138,6 +138,30 @@ def test_hints_past_the_window_are_dropped(mesh_of):
     assert (row[1], row[6]) == (0, 1) and value_at(mesh, 2, b"k") is None
 
 
+class Told:
+    """In the place of a Repairer."""
+
+    def __init__(self):
+        self.partitions = []
+
+    def not_told(self, partition, member):
+        self.partitions.append((partition, member))
+
+
+@pytest.mark.parametrize("budget", [10_000, 0])
+def test_the_partitions_of_dropped_hints_are_marked(mesh_of, budget):
+    mesh = mesh_of(3, hint_bytes_max=budget)
+    told = mesh.nodes[0].coordinator.repairer = Told()
+    mesh.down(2)
+    mesh.set(0, b"k", b"v")
+    if budget:
+        for node in mesh.nodes:
+            node.clock.now_ms += 4_000_000
+        mesh.down()
+    partition = mesh.nodes[0].coordinator.plan_for(stored_key(0, b"k")).partition
+    assert told.partitions == [(partition, 2)]
+
+
 def test_hints_survive_a_restart_of_the_keeper(tmp_path):
     mesh = Mesh(tmp_path, 3)
     mesh.down(2)

@@ -11,7 +11,7 @@ and is started again; throughput while the work lasts is compared with that arou
 import contextlib
 import shutil
 import time
-from statistics import mean
+from statistics import median
 
 import redis
 
@@ -35,7 +35,8 @@ def handover(cluster, case, rounds, seed):
         found = one_round(cluster, case, seed + turn)
         for name, number in found.items():
             row[name].append(number)
-    row["cost"] = 1 - mean(row["with"]) / mean(row["before"] + row["after"])
+    row["cost"] = 1 - median(2 * during / (before + after) for before, during, after in zip(
+        row["before"], row["with"], row["after"]))
     return row
 
 

@@ -4,9 +4,10 @@
 
 Beside the data, behind the last slot, so hints share its log: one group commit makes a write and its
 hints durable, and they survive a restart without a format of their own. The lane is the third byte of the
-stored key, a hash: a memtable sorts, whenever it is read in order, all that agree in their first two bytes,
-and so sorts no more than one of 256 lanes for each batch. Of one key only the newest version is kept (or the merge of causal ones), as
-the target would keep it: a counter raised a thousand times while its replica was away costs one hint.
+stored key, a hash: a memtable that is read in order sorts all that agree in their first two bytes, and so
+no more than one of 256 lanes for each batch. Of one key only the newest version is kept (or the merge of
+causal ones), as the target would keep it: a counter raised a thousand times while its replica was away
+costs one hint.
 
 Who keeps hints: `stand_ins` gives each replica that is down the next healthy member clockwise; where
 all members are replicas already, as with three nodes, a replica that lives. With a sloppy quorum the

@@ -164,7 +164,8 @@ def test_a_batch_is_one_request_and_busy_nodes_rest_between_two(mesh_of):
     mesh = mesh_of(3)
     mesh.down(2)
     for number in range(20_000):
-        mesh.nodes[0].hints.keep(2, [(stored_key(0, b"%d" % number), (1 << 40) + number, 2, 0, 0, False, b"v")])
+        version = (stored_key(0, b"%d" % number), (1 << 40) + number, 2, 0, 0, False, b"v")
+        mesh.nodes[0].hints.keep(2, [version])
     mesh.nodes[0].hints.window_ms = 1 << 60
     coordinator = mesh.nodes[0].coordinator
     requests = coordinator.next_id

@@ -18,7 +18,7 @@ COMPILED := .venv/.compiled
 NEEDED := .venv/.needed
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve cluster test test-fast test-e2e sim property-long crash-long lint format types docs bench bench-cluster bench-engine fuzz \
+.PHONY: help build serve cluster test test-fast test-e2e sim property-long crash-long lint format types docs bench bench-cluster bench-engine bench-failure soak fuzz \
 	check clean distclean
 
 help:  ## print the targets
@@ -72,6 +72,12 @@ bench: $(COMPILED)  ## side by side with redis-server
 
 bench-cluster: $(COMPILED)  ## three nodes side by side with a redis-server and its two replicas
 	$(BIN)/python -m benchmarks.cluster $(ARGS)
+
+bench-failure: $(COMPILED)  ## what clients see while a node dies, freezes, is cut off, loses its disk; 12 minutes
+	$(BIN)/python -m benchmarks.failure $(ARGS)
+
+soak: $(COMPILED)  ## real nodes under random faults for MINUTES=10, with SEED=n again; what was acknowledged must be found
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench-engine: $(COMPILED)  ## CPU time of the engine's parts
 	@for program in benchmarks/engine/[!_]*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done

@@ -24,8 +24,8 @@ from typing import NamedTuple
 from cluster.errors import StoreError
 from cluster.fields import Malformed
 from cluster.merkle import Summary, Tree
-from cluster.parcels import packed, unpacked
 from cluster.pace import records_in
+from cluster.parcels import packed, unpacked
 from cluster.partitions import slots_of
 from cluster.repair_answers import Answers
 from cluster.repair_format import ANSWER, ENDLESS, QUESTION, REFILLING, RESUME, BadRepair

@@ -1,11 +1,13 @@
 """Hinted handoff: writes that a replica missed, kept by somebody else until it is back.
 
-    hint   = a version under the key  0x50 0x00 | target u16 | stored key   in the keeper's own store
+    hint   = a version under the key  0x50 | lane u8 | target u16 | stored key   in the keeper's own store
 
 Beside the data, behind the last slot, so hints share its log: one group commit makes a write and its
-hints durable, and they survive a restart without a format of their own. All hints for one target are
-one run of keys, in order. Of one key only the newest version is kept (or the merge of causal ones), as
-the target would keep it: a counter raised a thousand times while its replica was away costs one hint.
+hints durable, and they survive a restart without a format of their own. The lane is the third byte of the
+stored key, a hash: a memtable that is read in order sorts all that agree in their first two bytes, and so
+no more than one of 256 lanes for each batch. Of one key only the newest version is kept (or the merge of
+causal ones), as the target would keep it: a counter raised a thousand times while its replica was away
+costs one hint.
 
 Who keeps hints: `stand_ins` gives each replica that is down the next healthy member clockwise; where
 all members are replicas already, as with three nodes, a replica that lives. With a sloppy quorum the
@@ -13,8 +15,9 @@ stand-in's answer counts for the level, and reads ask it for what it holds; the 
 as well for whoever did not answer in time, but those count for nothing.
 
 Hints older than the window are dropped, and none are taken over the byte budget: anti-entropy finds
-what they would have told. Replay goes in order of keys, so many at a time as the target acknowledges and
-not faster than clients leave room for (pace.py); what it has acknowledged is deleted, which is the cursor.
+what they would have told. Replay goes in order of keys, so many at a time as the target acknowledges;
+what it has acknowledged is deleted, which is the cursor. A batch is one request, and the next one waits for
+the pace that clients leave (pace.py); where the target takes long, REST times as long as it took.
 
 DESIGN asks for an append-only log for each target; docs/decisions/0009-hints-in-the-store.md says why
 this is one without being a file.
@@ -28,10 +31,13 @@ from cluster.plan import Plan
 from cluster.request import Sink
 from cluster.versions import DamagedState
 
-PREFIX = b"\x50\x00"
+FIRST, LANES = 0x50, 256
 HINT_PREFIX_BYTES = 4
 STORED_KEY_BYTES_MAX = 65_535 - HINT_PREFIX_BYTES
 BATCH = 64                        # hints under way to one target
+LANES_AT_ONCE = 16                # looked into in one turn
+QUICK_MS = 10                     # a batch that takes longer shows that the target is busy
+REST, REST_MS_MAX = 9, 1000
 RETRY_MS = 1000
 TIMEOUT_MS = 5000
 COLD_MAX = 10_000                 # hints that wait for the disk
@@ -55,7 +61,7 @@ class Hints:
         self.tallies = [Tally() for _ in coordinator.members]
         self.replays = {}
         coordinator.hints = self
-        self.counting, self.cold = PREFIX, []
+        self.counting, self.cold = bytes([FIRST]), []
         self.count_stored()
 
     # -- keeping ------------------------------------------------------------------------------
@@ -144,7 +150,8 @@ class Hints:
         """After a start: what was kept before it, a page at a time."""
         while self.counting is not None:
             try:
-                found, following = self.env.store.versions(self.counting, b"\x50\x01", 1000)
+                found, following = self.env.store.versions(
+                    self.counting, bytes([FIRST + 1]), 1000)
             except NeedsDisk:
                 self.env.load_soon()
                 return
@@ -182,11 +189,11 @@ class Replay:
     """The hints of one target, on their way to it."""
 
     def __init__(self, hints, target):
-        self.hints, self.target = hints, target
-        self.cursor, self.end = hint_key(target, b""), hint_key(target + 1, b"")
-        self.outstanding, self.failed, self.wait_ms = 0, False, 0
-        self.began_ms, self.done = hints.env.monotonic_ms, 0
-        self.overtaken = False         # something was kept meanwhile, maybe behind the cursor
+        self.hints, self.target, self.env = hints, target, hints.env
+        self.lane, self.cursor = 0, lane_start(0, target)
+        self.failed, self.overtaken = False, False     # overtaken: some were kept meanwhile, maybe behind
+        self.first_ms = self.began_ms = self.env.monotonic_ms
+        self.wait_ms, self.done = 0.0, 0
         coordinator = hints.coordinator
         self.plan = Plan(-2, (target,), (), (coordinator.members[target].dc,), coordinator.me,
                          coordinator.members[coordinator.me].dc)
@@ -194,63 +201,80 @@ class Replay:
     @property
     def rate(self):
         """Hints a second, since the replay began."""
-        passed_ms = self.hints.env.monotonic_ms - self.began_ms
+        passed_ms = self.env.monotonic_ms - self.first_ms
         return self.done * 1000 / passed_ms if passed_ms > 0 else 0.0
 
     def next_batch(self):
-        """Ask for what comes next; ends when there is nothing, or the target is gone."""
-        if self.cursor is None or self.failed:
-            self.finish()
-            return
+        """Send what comes next; ends when there is nothing, or the target is gone."""
+        found = []
         try:
-            found, self.cursor = self.hints.env.store.versions(self.cursor, self.end, BATCH)
+            for _ in range(LANES_AT_ONCE):
+                if self.failed or found or self.lane == LANES:
+                    break
+                found = self.next_page()
         except NeedsDisk:
-            self.hints.env.load_soon()
-            self.hints.env.call_later(RETRY_MS // 20, self.next_batch)
+            self.env.load_soon()
+            self.env.call_later(RETRY_MS // 20, self.next_batch)
             return
-        found = [version for version in found if not is_gone(version)]
-        self.outstanding = len(found)
+        if found:
+            self.send(found)
+        elif self.failed or self.lane == LANES:
+            self.finish()
+        else:
+            self.env.call_later(1, self.next_batch)
+
+    def next_page(self):
+        """Hints of the lane; after its last ones the next lane. Raises NeedsDisk."""
+        found, self.cursor = self.env.store.versions(
+            self.cursor, lane_start(self.lane, self.target + 1), BATCH)
+        if self.cursor is None:
+            self.lane += 1
+            self.cursor = lane_start(self.lane, self.target) if self.lane < LANES else None
+        return [version for version in found if not is_gone(version)]
+
+    def send(self, found):
+        oldest_ms = self.env.clock.now_ms - self.hints.window_ms
+        late = [version for version in found if version[1] >> 16 < oldest_ms]
+        if late:
+            self.hints.drop(self.target, [(version[0][HINT_PREFIX_BYTES:], *version[1:])
+                                          for version in late])
+            self.handed_over(late)
+        found = [version for version in found if version[1] >> 16 >= oldest_ms]
         if not found:
-            self.hints.env.call_later(1, self.next_batch)
+            self.env.call_later(1, self.next_batch)
             return
-        self.wait_ms = self.hints.coordinator.pace.spend(len(found) + records_in(
+        coordinator = self.hints.coordinator
+        self.began_ms = self.env.monotonic_ms
+        self.wait_ms = coordinator.pace.spend(len(found) + records_in(
             sum([len(version[6]) for version in found])))
-        for version in found:
-            self.send(version)
+        coordinator.write_to(self.plan, [(version[0][HINT_PREFIX_BYTES:], *version[1:])
+                                         for version in found], TIMEOUT_MS, HandedOver(self, found))
 
-    def send(self, version):
-        hints = self.hints
-        if (version[1] >> 16) + hints.window_ms < hints.env.clock.now_ms:
-            hints.drop(self.target, [(version[0][HINT_PREFIX_BYTES:], *version[1:])])
-            self.handed_over(version)
-            return
-        hints.coordinator.write_to(self.plan, (version[0][HINT_PREFIX_BYTES:], *version[1:]),
-                                   TIMEOUT_MS, HandedOver(self, version))
-
-    def answered(self, version, request):
-        """The target has it, or has something newer; or it is gone again."""
+    def answered(self, found, request):
+        """The target has them, or has something newer; or it is gone again."""
         if request.succeeded or request.was_overtaken:
-            self.hints.tallies[self.target].replayed += 1
-            self.handed_over(version)
-            return
-        self.failed = True
-        self.one_done()
+            self.hints.tallies[self.target].replayed += len(found)
+            self.handed_over(found)
+        else:
+            self.failed = True
+        self.env.call_later(self.rest_ms(), self.next_batch)
 
-    def handed_over(self, version):
+    def rest_ms(self):
+        """Until the next batch: what the pace beside clients asks for, and a target that takes long."""
+        took_ms = self.env.monotonic_ms - self.began_ms
+        rest_ms = REST * took_ms if took_ms > QUICK_MS else 1
+        return min(REST_MS_MAX, max(rest_ms, self.wait_ms))
+
+    def handed_over(self, versions):
         tally = self.hints.tallies[self.target]
         try:
-            self.hints.coordinator.replica.forget(*version[:5], version[6])
+            for version in versions:
+                self.hints.coordinator.replica.forget(*version[:5], version[6])
         except StoreError:
             self.failed = True
-        tally.count = max(0, tally.count - 1)
-        tally.bytes = max(0, tally.bytes - len(version[0]) - len(version[6]) + HINT_PREFIX_BYTES)
-        self.one_done()
-
-    def one_done(self):
-        self.outstanding -= 1
-        self.done += 1
-        if self.outstanding == 0:
-            self.hints.env.call_later(max(1, self.wait_ms), self.next_batch)
+        size = sum([len(version[0]) + len(version[6]) - HINT_PREFIX_BYTES for version in versions])
+        self.done += len(versions)
+        tally.count, tally.bytes = max(0, tally.count - len(versions)), max(0, tally.bytes - size)
 
     def finish(self):
         tally = self.hints.tallies[self.target]
@@ -260,11 +284,11 @@ class Replay:
 
 
 class HandedOver(Sink):
-    def __init__(self, replay, version):
-        self.replay, self.version = replay, version
+    def __init__(self, replay, versions):
+        self.replay, self.versions = replay, versions
 
     def finished(self, request):
-        self.replay.answered(self.version, request)
+        self.replay.answered(self.versions, request)
 
 
 COLD = 2                          # as replica.pxd numbers it
@@ -276,5 +300,10 @@ def is_gone(version):
     return version[5] and version[3] == GONE_MS
 
 
+def lane_start(lane, target):
+    """Where the hints for a target begin in a lane, and those for the one before it end."""
+    return bytes((FIRST, lane)) + target.to_bytes(2, "big")
+
+
 def hint_key(target, stored_key):
-    return PREFIX + target.to_bytes(2, "big") + stored_key
+    return lane_start(stored_key[2], target) + stored_key

@@ -22,6 +22,8 @@ cdef class Replica:
     cdef bint trusting
     cdef int apply(self, const char* key, uint32_t key_bytes, const Row* row) except -1
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1
+    cdef int look(self, const char* key, uint32_t key_bytes, uint64_t hlc, uint64_t actor,
+                  Row* out) except -1
     cdef int apply_blind(self, const char* key, uint32_t key_bytes, const Row* row) except -1
     cdef int merge_in(self, const char* key, uint32_t key_bytes, const Row* there,
                       const Row* row) except -1

@@ -113,6 +113,13 @@ cdef class Replica:
             self.merge_in(key, key_bytes, &there, row)
         return OLDER
 
+    cdef int look(self, const char* key, uint32_t key_bytes, uint64_t hlc, uint64_t actor,
+                  Row* out) except -1:
+        """Read what `apply` reads for a version; nothing, for most blind ones."""
+        if actor & 1 or hlc < self.lines[slot_of(key) >> self.slot_shift]:
+            return self.store.read(key, key_bytes, out)
+        return self.store.read_from(key, key_bytes, hlc, out)
+
     def apply_all(self, changes):
         """Versions that belong together, [(key, hlc, actor, deadline_ms, annotation, tombstone,
         value), ...]: COLD and nothing done, else each as `apply` has it; OLDER if one was."""
@@ -120,10 +127,9 @@ cdef class Replica:
         cdef bytes key, value
         cdef int answer = TAKEN
         cdef uint64_t newest_hlc = 0
-        for change in changes:
-            key = change[0]
-            if self.store.read(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key),
-                               &there) == PENDING:
+        for key, hlc, actor, *_ in changes:
+            if self.look(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), hlc, actor,
+                         &there) == PENDING:
                 answer = COLD
         if answer == COLD:
             return COLD

@@ -225,12 +225,13 @@ cdef class Writes(Reads):
                 self.hints.keep(request.plan.members[i], versions, not_counted)
         return 0
 
-    def write_to(self, Plan plan, version, uint32_t timeout_ms, Sink sink):
-        """Give one replica a version that it missed; `plan` has that member alone. OVERTAKEN: it has
-        something newer."""
+    def write_to(self, Plan plan, list versions, uint32_t timeout_ms, Sink sink):
+        """Give one replica versions that it missed; `plan` has that member alone. OVERTAKEN: of some it
+        has something newer, and it took the others."""
         cdef Request request = self.make(WRITING, plan, sink, levels.ALL, timeout_ms)
-        request.changes, request.key, request.hlc = [version], version[0], version[1]
-        request.actor, request.stamped_elsewhere = version[2], True
+        request.changes, request.key = versions, versions[0][0]
+        request.hlc = max([version[1] for version in versions])
+        request.actor, request.stamped_elsewhere = versions[0][2], True
         self.coordinate(request)
 
     cdef int apply_mine(self, Request request) except -1:

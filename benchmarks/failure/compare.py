@@ -22,9 +22,11 @@ from pathlib import Path
 
 from benchmarks.failure import measure, report
 from benchmarks.failure.faults import FAULTS
+from benchmarks.failure.handover import handover
 from benchmarks.failure.load import History
 from benchmarks.failure.outage import outage
 from benchmarks.failure.picture import picture
+from benchmarks.failure.repair import repair
 from benchmarks.server.compare import cpu_model, revision
 from tests.e2e.cluster import Cluster
 from tests.e2e.network import Network, why_not
@@ -34,7 +36,7 @@ SPARK_S = 0.25
 
 def main(arguments=None):
     options = parse(arguments)
-    cases = options.case.split(",") if options.case else [fault.name for fault in FAULTS]
+    cases = options.case.split(",") if options.case else [fault.name for fault in FAULTS] + list(OTHERS)
     about = describe(options)
     print("\n".join(f"{name:8} {text}" for name, text in about.items()), flush=True)
     found = {"faults": [], "cases": []}
@@ -42,6 +44,9 @@ def main(arguments=None):
         chosen = [fault for fault in FAULTS if fault.name in cases]
         if chosen:
             found["faults"] += strike_all(options, nodes, chosen)
+    for case in OTHERS:
+        if case in cases:
+            found["cases"].append(OTHERS[case](options, case))
     missed = summary(found)
     if options.json:
         with open(options.json, "a", encoding="utf-8") as file:
@@ -51,9 +56,11 @@ def main(arguments=None):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="benchmarks.failure", description=__doc__.split("\n")[0])
-    parser.add_argument("--case", help="of kill, pause, cut, disk; several with commas between")
+    parser.add_argument("--case", metavar="A,B", help="of kill, pause, cut, disk, hints, refill, repair")
     parser.add_argument("--nodes", type=lambda text: [int(word) for word in text.split(",")], default=[3, 5])
     parser.add_argument("--rate", type=float, default=1000, help="commands a second, for latency")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="of the case repair")
+    parser.add_argument("--rounds", type=int, default=3, help="of the cases hints and refill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pictures", metavar="FOLDER", help="write an SVG for each fault there")
     parser.add_argument("--json", metavar="FILE", help="append one line with everything measured")
@@ -114,9 +121,27 @@ def cluster_of(nodes, no_network):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def measure_handover(options, case):
+    with cluster_of(3, why_not()) as cluster:
+        row = handover(cluster, case, options.rounds, options.seed)
+    print("\n" + report.handover_lines(row), flush=True)
+    return row
+
+
+def measure_repair(options, case):
+    with cluster_of(3, why_not()) as cluster:
+        row = repair(cluster, options.keys)
+    print("\n" + report.repair_line(row), flush=True)
+    return row
+
+
+OTHERS = {"hints": measure_handover, "refill": measure_handover, "repair": measure_repair}
+
+
 def summary(found):
     missed = [f"{row['fault']}, {row['nodes']} nodes: {text}" for row in found["faults"]
               for text in report.missed(row)]
+    missed += [f"{row['case']}: {text}" for row in found["cases"] for text in report.missed_case(row)]
     print("\nas wanted" if not missed else "\nnot as wanted:")
     for text in missed:
         print(f"  {text}")

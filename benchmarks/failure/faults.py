@@ -8,8 +8,8 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 RESTART_S = 1.0
 
@@ -62,8 +62,8 @@ def nothing(cluster, victim):
 
 
 FAULTS = (
-    Fault("kill", kill, start, 12, 10),
-    Fault("pause", pause, wake, 30, 10),
-    Fault("cut", cut, heal, 15, 10, needs_network=True),
-    Fault("disk", lose_disk, nothing, 12, 10),
+    Fault("kill", kill, start, 10, 8),
+    Fault("pause", pause, wake, 30, 8),
+    Fault("cut", cut, heal, 12, 8, needs_network=True),
+    Fault("disk", lose_disk, nothing, 12, 8),
 )

@@ -21,6 +21,7 @@ import gc
 import pickle
 import random
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -97,7 +98,7 @@ class Load:
         self.acknowledged, self.sent = self.history.acknowledged, self.history.sent
         self.number = max(self.sent.values(), default=0)
         self.padding = b" " * (VALUE_BYTES - 12)
-        self.avoided = {}
+        self.avoided, self.stopping = {}, False
         self.idle = collections.deque()
         self.result = Result(0.0)
         self.connections = [
@@ -116,7 +117,7 @@ class Load:
         began = self.result.began
         end, sweep = began + self.spec.seconds, began
         due, rate = began, self.spec.rate
-        while (now := time.monotonic()) < end:
+        while (now := time.monotonic()) < end and not self.stopping:
             if rate:
                 while due <= now and self.idle:
                     self.send(self.idle.popleft(), due, now)
@@ -277,6 +278,10 @@ class Running:
     def wait_until(self, second):
         time.sleep(max(0, self.began + second - time.monotonic()))
 
+    def stop(self):
+        """End it before its time."""
+        self.process.terminate()
+
     def result(self):
         result = pickle.load(self.process.stdout)
         if self.process.wait():
@@ -287,6 +292,7 @@ class Running:
 def serve():
     """What the process of Running does."""
     load, out = Load(pickle.load(sys.stdin.buffer)), sys.stdout.buffer
+    signal.signal(signal.SIGTERM, lambda *_: setattr(load, "stopping", True))
     load.start()
     pickle.dump(load.result.began, out)
     out.flush()

@@ -5,6 +5,7 @@ left; then the fault is undone, the cluster heals, and it is read again from all
 """
 
 import time
+from functools import partial
 
 import redis
 
@@ -12,7 +13,7 @@ from benchmarks.failure import measure
 from benchmarks.failure.load import Running, Spec
 from tests.e2e.server import eventually
 
-WARM_S, NORMAL_S = 3.0, 7.0          # of a run, before the fault
+WARM_S, NORMAL_S = 2.0, 6.0          # of a run, before the fault
 BATCH = 500
 
 
@@ -33,10 +34,12 @@ def outage(cluster, fault, victim, seed, past, rate):
     slow, slow_at, slow_end = strike(cluster, fault, victim, seed, past, rate)
     gone = () if fault.name == "disk" else (victim,)
     missing = check(cluster, slow.history, without=gone)
-    recover(cluster, fault, victim)
+    fault.undo(cluster, victim)
+    recover(cluster)
     fast, fast_at, fast_end = strike(cluster, fault, victim, seed + 1, slow.history)
     missing |= check(cluster, fast.history, without=gone)
-    recover(cluster, fault, victim)
+    fault.undo(cluster, victim)
+    recover(cluster)
     missing |= check(cluster, fast.history)
     row = {"fault": fault.name, "nodes": len(cluster), "rate": rate, "lost": len(missing),
            "acknowledged": len(fast.history.acknowledged), "own": 0, "errors": [], "stale": []}
@@ -51,8 +54,8 @@ def outage(cluster, fault, victim, seed, past, rate):
     return row, (slow, slow_at, slow_end), (fast, fast_at, fast_end)
 
 
-def recover(cluster, fault, victim):
-    fault.undo(cluster, victim)
+def recover(cluster):
+    """All run, and owe each other nothing."""
     cluster.mend()
     eventually(lambda: all(is_quiet(node) for node in cluster.nodes))
 
@@ -60,13 +63,22 @@ def recover(cluster, fault, victim):
 def is_quiet(node):
     """No hints to hand over, nothing to be copied."""
     try:
-        with node.client() as client:
-            return (client.execute_command("KV.HINTS") == []
-                    or all(row.get("count", row.get(b"count")) == 0
-                           for row in client.execute_command("KV.HINTS"))) \
-                and int(client.info("cluster").get("repair_partitions_refilling", 0)) == 0
+        return hints_of(node) == refilling(node) == 0
     except redis.RedisError:
         return False
+
+
+def hints_of(node):
+    """How many it keeps for others."""
+    with node.client() as client:
+        rows = client.execute_command("KV.HINTS")
+    return sum(row.get("count", row.get(b"count")) for row in rows)
+
+
+def refilling(node):
+    """How many of its partitions are still being copied from others."""
+    with node.client() as client:
+        return int(client.info("cluster").get("repair_partitions_refilling", 0))
 
 
 def check(cluster, history, without=()):
@@ -80,7 +92,7 @@ def check(cluster, history, without=()):
         with node.client() as client:
             for at in range(0, len(keys), BATCH):
                 part = keys[at:at + BATCH]
-                for key, value in zip(part, eventually(lambda: asked(client, part))):
+                for key, value in zip(part, eventually(partial(asked, client, part))):
                     values[key] = 0 if value is None else int(value[:12])
         missing |= set(measure.lost(history, values))
     return missing

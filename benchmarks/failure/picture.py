@@ -47,8 +47,8 @@ def panel(name, values, fault_s, top, scale):
     points = " ".join(f"{x((at + 0.5) * BIN_S):.1f},{y(value):.1f}" for at, value in enumerate(values))
     yield f'<text x="{LEFT}" y="{top - 6}">{name}</text>'
     for value, text in ticks:
-        yield (f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>'
-               f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>')
+        yield (f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
+               f'stroke="#ddd"/><text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>')
     for second in range(0, int(len(values) * BIN_S) + 1, 5):
         yield f'<text x="{x(second):.1f}" y="{top + HEIGHT + 16}" text-anchor="middle">{second} s</text>'
     yield f'<polyline fill="none" stroke="#1f5fa8" stroke-width="1.5" points="{points}"/>'

@@ -1,6 +1,7 @@
 """The table of the faults, what was wanted, and throughput as a line of text."""
 
 BACK_S_WANTED, RATIO_WANTED = 2.0, 10.0
+REPAIR_SHARE_WANTED, COST_WANTED = 0.05, 0.10
 BARS = "▁▂▃▄▅▆▇█"
 COLUMNS = (("nodes", 6), ("fault", 7), ("lost", 6), ("stale", 6), ("errors", 7), ("in flight", 10),
            ("before/s", 9), ("lowest/s", 9), ("capacity/s", 11), ("back s", 7), ("below s", 8),
@@ -41,6 +42,30 @@ def missed(row):
     if ratio(row) >= RATIO_WANTED:
         found.append(f"p99.9 is {ratio(row):.1f} times the normal one")
     return found
+
+
+def handover_lines(row):
+    """The case hints or refill."""
+    numbers = "; ".join(
+        f"{before:.0f} before, {with_it:.0f} with, {after:.0f} after ({seconds:.1f} s)"
+        for before, with_it, after, seconds in zip(row["before"], row["with"], row["after"], row["seconds"]))
+    return f"{row['case']}, {row['keys']} keys, commands a second: {numbers}; it costs {row['cost']:.1%}"
+
+
+def repair_line(row):
+    return (f"repair, 1 % of {row['keys']} keys differs: {row['sent_bytes'] / 1e6:.2f} MB sent, "
+            f"{row['share']:.2%} of {row['data_bytes'] / 1e6:.0f} MB, in {row['seconds']:.1f} s "
+            f"(filled in {row['fill_s']:.0f} s); {row['missing']} keys still missing")
+
+
+def missed_case(row):
+    """The same for a row of the other cases."""
+    if row["case"] == "repair":
+        found = [f"{row['missing']} keys were not repaired"] if row["missing"] else []
+        if row["share"] >= REPAIR_SHARE_WANTED:
+            found.append(f"{row['share']:.1%} of the data's bytes were sent")
+        return found
+    return [f"it costs {row['cost']:.0%} of the throughput"] if row["cost"] >= COST_WANTED else []
 
 
 def sparkline(values, mark):

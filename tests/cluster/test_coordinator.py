@@ -394,7 +394,7 @@ def test_a_late_version_for_one_member_is_no_sweep(nodes):
     asked = Asked()
     nodes[0].coordinator.write_to(
         Plan(-2, (2,), (), ("dc1",), 0, "dc1"),
-        (stored_key(0, b"a"), (START_MS - 1000) << 16, 4, 0, 0, False, b"old"), 2000, asked)
+        [(stored_key(0, b"a"), (START_MS - 1000) << 16, 4, 0, 0, False, b"old")], 2000, asked)
     nodes.run()
     assert asked.request.was_overtaken
     assert nodes.values(b"a") == [b"new"] * 3 and nodes.values(b"b") == [b"v"] * 3

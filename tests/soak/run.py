@@ -41,10 +41,11 @@ def main(arguments=None):
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--level", default="QUORUM", help="ONE shows that the judge finds what is wrong")
     parser.add_argument("--keep", action="store_true", help="leave data and logs behind")
     options = parser.parse_args(arguments)
     seed = random.randrange(1 << 30) if options.seed is None else options.seed
-    faults = soak(options.minutes * 60, seed, options.nodes, keep=options.keep)
+    faults = soak(options.minutes * 60, seed, options.nodes, options.level, options.keep)
     print("\n".join(faults[:FAULTS_SHOWN]) or "clean", flush=True)
     if faults:
         print(f"{len(faults)} faults; again: python -m tests.soak --minutes {options.minutes} --seed {seed} "
@@ -52,7 +53,7 @@ def main(arguments=None):
     sys.exit(1 if faults else 0)
 
 
-def soak(seconds, seed, nodes=3, keep=False):
+def soak(seconds, seed, nodes=3, level="QUORUM", keep=False):
     """What is wrong, in sentences."""
     began = time.monotonic()
 
@@ -68,7 +69,8 @@ def soak(seconds, seed, nodes=3, keep=False):
         with contextlib.ExitStack() as running:
             network = None if reason else running.enter_context(Network(nodes))
             cluster = running.enter_context(Cluster(
-                folder, "--sloppy-quorum", "no" if strict else "yes", nodes=nodes, network=network))
+                folder, "--sloppy-quorum", "no" if strict else "yes", "--read-consistency", level,
+                "--write-consistency", level, nodes=nodes, network=network))
             return run(cluster, seconds, seed, strict, say)
     finally:
         if not keep:

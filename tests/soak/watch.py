@@ -1,4 +1,4 @@
-"""What processes and logs tell: memory and file descriptors at their greatest, words that must not be there."""
+"""What processes and logs tell: memory and descriptors at their greatest, words of a bug."""
 
 import os
 import threading

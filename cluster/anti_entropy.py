@@ -97,7 +97,8 @@ class Repairer:
     """`coordinator` tells who is alive and where partitions are.
 
     `hold_back(partition) -> hlc or 0`: nothing from this timestamp on may be verified, since this node
-    keeps a hint of it; set by whoever keeps hints."""
+    keeps a hint of it; None: of any partition, also of those that are not here. Set by whoever keeps
+    hints."""
 
     def __init__(self, coordinator, options=None):
         self.coordinator, self.options = coordinator, options or Options()
@@ -149,11 +150,13 @@ class Repairer:
 
     def garbage(self):
         """(ms, hlc): a compaction may leave out what expired before the time and tombstones, both only
-        below the hlc. The line's own time judges expiry, so that all replicas agree about it."""
+        below the hlc. The line's own time judges expiry, so that all replicas agree about it. Hints are
+        records, too, and the hint of a delete is a tombstone."""
         line_hlc = self.marks.least_line()
+        held = self.hold_back(None) if self.hold_back is not None else 0
         if line_hlc is None:
-            return self.clock.now_ms, self.clock.last + 1
-        return line_hlc >> 16, line_hlc
+            return self.clock.now_ms, held or self.clock.last + 1
+        return line_hlc >> 16, min(line_hlc, held or ENDLESS)
 
     def name_of(self, member):
         return self.coordinator.name_of(member)

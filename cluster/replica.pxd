@@ -19,7 +19,7 @@ cdef class Replica:
     cdef uint64_t[SLOTS + 1] lines             # by partition: what was purged may be below
     cdef uint8_t[SLOTS + 1] refilling          # by partition: its data was lost, reads are refused
     cdef int slot_shift                    # slot >> slot_shift is the partition
-    cdef bint trusting
+    cdef bint trusting, absorbing
     cdef int apply(self, const char* key, uint32_t key_bytes, const Row* row) except -1
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1
     cdef int look(self, const char* key, uint32_t key_bytes, uint64_t hlc, uint64_t actor,

@@ -17,7 +17,8 @@ itself: docs/decisions/0008-merge-on-write.md says why.
 
 **What was purged stays away.** Once all replicas of a partition are proved to have everything below its
 *line* (watermarks.py), tombstones below it may be thrown away. A version below the line whose key is not
-known any more, or is only known to be deleted, can be nothing but a late message: it is answered like
+known any more, is only known to be deleted, or has causal versions, which do not remember what was
+purged before them, can be nothing but a late message: it is answered like
 one that was overwritten (OLDER, by the line), since that is what may have happened to it. A coordinator
 that is alive and merely has a slow clock stamps its blind write again. Only anti-entropy, from a replica
 that took part in the proof, may bring such a version: then it was lost here.
@@ -91,6 +92,9 @@ cdef class Replica:
         if incoming.newest_hlc >= line_hlc:
             return False
         if there == NULL:
+            return True
+        if there.actor & 1 and not self.absorbing:
+            # It may have been written after the purge, and would take the dead for a sibling.
             return True
         digest_row(key, key_bytes, there, &known)
         return known.ripe_hlc < line_hlc
@@ -205,7 +209,7 @@ cdef class Replica:
         cdef list cold = [], refused = []
         source.at = <const uint8_t*>PyBytes_AS_STRING(parcel)
         source.end = source.at + PyBytes_GET_SIZE(parcel)
-        self.trusting = trusted
+        self.trusting, self.absorbing = trusted, True
         try:
             while source.at < source.end:
                 began = source.at
@@ -218,7 +222,7 @@ cdef class Replica:
                 elif self.stored != stored and least_hlc(&row) < before_hlc:
                     changed += 1
         finally:
-            self.trusting = False
+            self.trusting = self.absorbing = False
         return b"".join(cold), b"".join(refused), changed
 
     def sweep(self, database, hlc, actor):

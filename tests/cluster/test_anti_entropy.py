@@ -183,6 +183,15 @@ def test_a_hint_holds_the_proof_back(make):
     assert [partition for partition, hlc in verified(cluster).items() if hlc <= oldest] == [2]
 
 
+def test_who_holds_no_partition_purges_no_hints(make):
+    cluster = make(count=4, partitions=1)
+    repairer = cluster.nodes[3].repairer
+    oldest_hlc = cluster.nodes[3].clock.stamp()
+    assert not repairer.parts and repairer.garbage()[1] > oldest_hlc
+    repairer.hold_back = lambda partition: oldest_hlc
+    assert repairer.garbage()[1] == oldest_hlc
+
+
 def test_watermarks_survive_a_restart(make):
     cluster = make()
     cluster.run_for(10_000)
@@ -243,6 +252,21 @@ def test_a_late_write_does_not_bring_back_what_was_purged(make):
     cluster.store(1, b"a", b"and again", hlc=late)      # deleted and known, or deleted and purged
     cluster.repair()
     assert all(cluster.contents(number) == {} for number in range(3))
+
+
+def test_a_late_write_is_no_sibling_of_what_was_written_after_the_purge(make):
+    cluster = make()
+    late = cluster.nodes[0].clock.stamp()
+    cluster.store([0, 1, 2], b"a", tombstone=True)
+    proved(cluster)
+    for number in range(3):
+        purge(cluster, number)
+    cluster.store_causal(0, b"a", b"new")
+    cluster.repair()
+    cluster.store(1, b"a", b"back from the dead", hlc=late)
+    cluster.repair()
+    for number in range(3):
+        assert [sibling.value for sibling in cluster.state(number, b"a").siblings] == [b"new"]
 
 
 def test_a_new_write_is_taken(make):

@@ -14,6 +14,7 @@ a power loss between the write and the sync that covers it takes one away. Deman
     siblings   no version is returned together with one that has it in its past
     honesty    what was refused as "nothing was done" is never read; whatever is read was written; OK
                at W is not told before W replicas have taken it (or something that covers it)
+    accepted   in a steady time what has its quorum is accepted, and nothing else is
     converged  after healing the replicas hold equal states: after one read of each key at ALL, or after
                anti-entropy alone, hints being lost. What a replica may purge counts as purged
     proved     anti-entropy proves every partition then, and what is deleted can be purged: a second
@@ -23,8 +24,8 @@ What is deleted stays deleted. A tombstone, or a version past its deadline, is a
 until it may have been purged; then a read may lack it, and what it covers, but never show what it covers.
 
 With a sloppy quorum quorums overlap only while everybody sees the same members as down. There `found` is
-demanded of the last reads, and both it and `order` in a `steady` time of a named scenario; OK at W says that W
-replicas or keepers of their hints have it, of which one at least is a replica.
+demanded of the last reads, and both it and `order` in a `steady` time of a named scenario; OK at W says
+that W replicas or keepers of their hints have it, of which one at least is a replica.
 Not demanded: that R + W <= N sees anything; that concurrent blind writes keep an order.
 """
 
@@ -32,6 +33,8 @@ from cluster.hints import hint_key
 from cluster.versions import State
 from tests.sim.history import NO, OK
 from tests.sim.stored import state_of
+
+SLOW_MS = 250                   # cold reads and slow messages may add up to so much
 
 
 class Violation(AssertionError):
@@ -111,6 +114,20 @@ def check_order(key, read, acknowledged):
                         not key.options.sloppy
                         or (key.options.is_steady(old) and key.options.is_steady(write)))):
                 raise Violation("an overwritten version is read", key, [old, write, read], read.end_us)
+
+
+def check_steady(key, options):
+    """While nobody comes or goes: what must be accepted, and what must not."""
+    living = sum(machine.number not in options.down for machine in key.replicas)
+    for operation in key.writes + key.reads:
+        if not options.is_steady(operation) or operation.node in options.down or (
+                operation.level != "QUORUM" or operation.timeout_ms < SLOW_MS):
+            continue
+        if operation.result == OK and living < operation.need and not options.sloppy:
+            raise Violation("a minority accepted it", key, [operation], operation.end_us)
+        if operation.result != OK and living >= (1 if options.sloppy else operation.need):
+            raise Violation("enough are there, and it is not accepted", key, [operation],
+                            operation.end_us)
 
 
 def check_taken(key, operation, machines, at_us):

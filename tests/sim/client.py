@@ -71,6 +71,8 @@ class Client:
             return "GET"
         if key.mode == "counter":
             return "INCR"
+        if key.mode == "mixed" and chance < 0.7:
+            return "BURY" if chance > 0.64 else "PUT"
         if key.mode == "causal" and chance < 0.94:
             return "BURY" if chance > 0.85 else "PUT"
         return "DEL" if self.random.random() < 0.2 else "SET"

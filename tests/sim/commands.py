@@ -25,10 +25,13 @@ LOCAL = SimpleNamespace(database=0)
 class Reply(Sink):
     """Waits for a plain command."""
 
+    ended = False
+
     def __init__(self, node, operation):
         self.node, self.operation = node, operation
 
     def finished(self, request):
+        self.ended = True
         if not request.succeeded:
             outcome = failure(request.text)
         elif self.operation.writes:
@@ -69,11 +72,11 @@ def begin(node, operation):
         node.coordinator.read(key.stored, node.world.read_level(operation, code),
                               operation.timeout_ms, Reply(node, operation))
     elif operation.blind:
-        before = len(operation.dots)
+        sink = Reply(node, operation)
         deadline_ms = EPOCH_MS + operation.deadline_ms if operation.deadline_ms else 0
         node.coordinator.write(key.stored, operation.value, deadline_ms, operation.tombstone, code,
-                               operation.timeout_ms, 0, Reply(node, operation))
-        if operation.result == "open" and len(operation.dots) == before:
+                               operation.timeout_ms, 0, sink)
+        if not sink.ended:
             request = next(reversed(node.coordinator.pending.values()))
             node.writing[operation] = request
     else:

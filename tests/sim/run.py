@@ -3,15 +3,18 @@
     python -m tests.sim --seed 17              what happened around the violation, if there is one
     python -m tests.sim --seed 17 --trace      everything; --word causal3 for lines with that word
     python -m tests.sim --seed 17 --without 2  without the third fault of the schedule
+    python -m tests.sim --scenario away --seed 3   one of the named scenarios (named.py)
     python -m tests.sim --seeds 10000          many, two processes; prints the seeds that fail
 """
 
 import argparse
 import sys
 import time
+from functools import partial
 from multiprocessing import Pool
 
 from tests.sim.checkers import Violation
+from tests.sim.named import SCENARIOS
 from tests.sim.scenario import draw_options, fast_clock
 from tests.sim.world import World
 
@@ -19,9 +22,10 @@ AROUND_MS = 400
 
 
 def options_of(seed, arguments):
-    if getattr(arguments, "fast_clock", False):
+    if arguments.fast_clock:
         return fast_clock(seed)
-    options = draw_options(seed, nodes=arguments.nodes)
+    options = (SCENARIOS[arguments.scenario](seed) if arguments.scenario
+               else draw_options(seed, nodes=arguments.nodes))
     options.canary = arguments.canary
     without = arguments.without or ()
     options.schedule = [f for i, f in enumerate(options.schedule) if i not in without]
@@ -31,6 +35,7 @@ def options_of(seed, arguments):
 def command_of(options):
     """The one command that replays a run."""
     return (f".venv/bin/python -m tests.sim --seed {options.seed}"
+            + (f" --scenario {options.scenario}" if options.scenario else "")
             + (" --fast-clock" if options.fast_clock >= 0 else "")
             + (f" --canary {options.canary}" if options.canary else ""))
 
@@ -50,14 +55,15 @@ def digest_of(options):
     return World(options).run().trace.digest()
 
 
-def failure_of_seed(seed):
-    return failure_of(draw_options(seed))
+def failure_of_seed(scenario, seed):
+    return failure_of(SCENARIOS[scenario](seed) if scenario else draw_options(seed))
 
 
-def run_many(first, count, processes=2):
+def run_many(first, count, scenario="", processes=2):
     """Yields the failures of many seeds."""
     with Pool(processes) as pool:
-        for failure in pool.imap_unordered(failure_of_seed, range(first, first + count), 8):
+        for failure in pool.imap_unordered(partial(failure_of_seed, scenario),
+                                           range(first, first + count), 8):
             if failure is not None:
                 yield failure
 
@@ -96,6 +102,7 @@ def main():
     parser.add_argument("--nodes", type=int)
     parser.add_argument("--without", type=int, nargs="*", help="numbers of faults to leave out")
     parser.add_argument("--canary", default="")
+    parser.add_argument("--scenario", choices=SCENARIOS, default="")
     parser.add_argument("--fast-clock", action="store_true")
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--word")
@@ -103,7 +110,7 @@ def main():
     if arguments.seeds is None:
         return replay(options_of(arguments.seed, arguments), arguments)
     began, failures = time.monotonic(), 0
-    for failure in run_many(arguments.seed, arguments.seeds):
+    for failure in run_many(arguments.seed, arguments.seeds, arguments.scenario):
         failures += 1
         print(failure, flush=True)
     took = time.monotonic() - began

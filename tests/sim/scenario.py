@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tests.sim.clock import stream
 from tests.sim.faults import KINDS, draw_schedule
 
+PARTITIONS = 4
 WEATHER = ("calm", "network", "islands", "islands", "crashes", "crashes", "pauses", "storm", "storm")
 
 KINDS_OF = {
@@ -29,7 +30,7 @@ class Options:
     clients: int = 4
     operations: int = 25                   # of each client
     key_count: int = 6
-    modes: tuple = ("single", "plain", "causal", "causal", "counter")     # of keys, see client.py
+    modes: tuple = ("single", "plain", "causal", "causal", "mixed", "counter")     # of keys, see client.py
     fault_count: tuple = (1, 12)
     weather: str = "calm"
     always: bool = False                   # appendfsync always, else everysec
@@ -64,6 +65,9 @@ class Options:
     fast_clock: int = -1                   # a node whose clock is ten seconds ahead
     schedule: list = field(default_factory=list)
     canary: str = ""
+    scenario: str = ""                     # see named.py
+    places: list = ()                      # replicas of each partition; drawn if there are none
+    down: tuple = ()                       # nodes that are down in the steady time
 
     steady: tuple = (0, 0)                 # ms from, to: all know who is down, quorums of any kind overlap
 
@@ -72,10 +76,11 @@ class Options:
         return from_ms * 1000 <= operation.start_us and (operation.end_us or 1 << 62) <= to_ms * 1000
 
     def __str__(self):
-        return (f"seed {self.seed}: {self.nodes} nodes, {self.replicas} replicas, {self.weather}, "
+        name = f" of {self.scenario}" if self.scenario else ""
+        return (f"seed {self.seed}{name}: {self.nodes} nodes, {self.replicas} replicas, {self.weather}, "
                 f"{'sloppy' if self.sloppy else 'strict'}, {'hints' if self.hints else 'no hints'}, "
-                f"final {self.final}, appendfsync {'always' if self.always else 'everysec'}, loss {self.loss:.3f}, "
-                f"doubles {self.doubles:.3f}, stragglers {self.stragglers:.3f}, "
+                f"final {self.final}, appendfsync {'always' if self.always else 'everysec'}, "
+                f"loss {self.loss:.3f}, doubles {self.doubles:.3f}, stragglers {self.stragglers:.3f}, "
                 f"{'ordered' if self.ordered else 'disordered'}, {len(self.schedule)} faults")
 
 

@@ -1,6 +1,6 @@
 """Whole clusters under faults, on virtual time: the real coordinator, replicas, executions and engine.
 
-SIM_SEEDS=300 and SIM_FIRST=0 choose the seeds; `make sim SEEDS=10000` runs more of them. A failing
+SIM_SEEDS=200, SIM_SCENARIO_SEEDS=16 and SIM_FIRST=0 choose the seeds; `make sim SEEDS=10000` runs more of them. A failing
 seed prints the command that replays it. What is demanded stands in checkers.py.
 """
 
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.run import digest_of, failure_of, run_many
+from tests.sim.named import SCENARIOS
+from tests.sim.run import digest_of, failure_of, failure_of_seed, run_many
 from tests.sim.scenario import draw_options, fast_clock
 
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("SIM_SEEDS", "300"))
+SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
+SCENARIO_SEEDS = int(os.environ.get("SIM_SCENARIO_SEEDS", "16"))
+REGRESSIONS = [("lonely", 9), ("lonely", 40), ("away", 55)]
 FIRST = int(os.environ.get("SIM_FIRST", "0"))
 DIGEST = "from tests.sim.run import digest_of; from tests.sim.scenario import draw_options; " \
          "print(digest_of(draw_options({})))"
@@ -26,6 +29,25 @@ DIGEST = "from tests.sim.run import digest_of; from tests.sim.scenario import dr
 def test_nothing_is_lost_and_nothing_is_made_up():
     failures = list(run_many(FIRST, SEEDS))
     assert not failures, "\n\n".join(failures[:5])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_named_scenario(name):
+    failures = list(run_many(FIRST, SCENARIO_SEEDS, name))
+    assert not failures, "\n\n".join(failures[:5])
+
+
+@pytest.mark.parametrize("name, seed", REGRESSIONS)
+def test_what_was_found_once(name, seed):
+    failure = failure_of_seed(name, seed)
+    assert failure is None, failure
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_seed_of_a_scenario_is_a_history(name):
+    assert digest_of(SCENARIOS[name](1)) == digest_of(SCENARIOS[name](1))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -15,6 +15,7 @@ from tests.sim.checkers import (
     check_counter,
     check_key,
     check_poisoned,
+    check_steady,
     check_taken,
 )
 from tests.sim.client import Client
@@ -23,9 +24,9 @@ from tests.sim.faults import Faults
 from tests.sim.history import OK, Key, Operation
 from tests.sim.machine import Machine
 from tests.sim.network import Network
+from tests.sim.scenario import PARTITIONS
 from tests.sim.trace import Trace
 
-PARTITIONS = 4
 SETTLE_MS = 4500                # longer than any time-out, straggler or broken link
 REPAIR_ROUNDS = 8
 FAST_MS = 10_000
@@ -40,7 +41,7 @@ class World:
         self.random = self.stream("world")
         self.members = [SimpleNamespace(ip="10.0.0.1", port=7001 + i, dc="here")
                         for i in range(options.nodes)]
-        self.places = [self.random.sample(range(options.nodes), options.replicas)
+        self.places = options.places or [self.random.sample(range(options.nodes), options.replicas)
                        for _ in range(PARTITIONS)]
         self.machines = [Machine(self, i, self.folder, self.draw_clock(i))
                          for i in range(options.nodes)]
@@ -176,6 +177,7 @@ class World:
         self.check_converged()
         for key in self.keys:
             check_key(key)
+            check_steady(key, self.options)
             if key.mode == "counter" and self.options.weather == "calm" and (
                     self.options.fast_clock < 0):
                 check_counter(key)

@@ -1,0 +1,80 @@
+"""Named scenarios: one failure each, told on purpose instead of drawn, with the rest drawn as ever.
+
+    away      a node is away for longer than hints are kept: killed, without power, frozen or cut off.
+              Meanwhile keys are deleted, overwritten and expire. When it is back nothing of that returns
+    wiped     a disk is lost; its node comes back empty and is refilled from all others
+    keeper    who keeps hints for a node that is down goes down itself, and comes back when the others have
+              long proved and purged without it; in a third of the runs it never does
+    lonely    two replicas of three are down, quorums are sloppy: writes at QUORUM are taken by the one
+              that is left with hints beside it, and reads at QUORUM find them
+    minority  the same with strict quorums: no write is accepted, no read answers
+
+`python -m tests.sim --scenario away --seed 3`
+"""
+
+from tests.sim.clock import stream
+from tests.sim.faults import Fault
+from tests.sim.scenario import PARTITIONS, draw_options
+
+DETECTED_MS = 2500              # by then everybody has noticed, and what was under way has timed out
+
+
+def begin(name, seed, **changes):
+    """Calm but for what the scenario does."""
+    options = draw_options(
+        seed, **{"weather": "calm", "loss": 0.0, "doubles": 0.0, "stragglers": 0.0, "schedule": [],
+                 "replicas": 3, "extreme_clocks": False, "sticky": False,
+                 "break_ms": (50, 300), "roaming": 0.3,
+                 "modes": ("plain", "plain", "mixed", "single"), "expiring": 0.5, "key_count": 6,
+                 "slow_syncs": 0, "seal_chance": 0.03, "clients": 5, **changes})
+    random = stream(seed, name)
+    options.scenario = name
+    # A quiet key's tombstone is proved and purged before the key is written again.
+    options.think_ms = random.choice((100, 400, 1000))
+    options.operations = 2 * options.heal_ms // options.think_ms
+    return options, random
+
+
+def away(seed):
+    options, random = begin("away", seed, heal_ms=17_000, hints=True, hint_window_ms=2000,
+                            repair_interval_ms=800)
+    kind = random.choice(("kill", "power", "pause", "isolate"))
+    options.schedule = [Fault(3000, kind, (random.randrange(options.nodes),), 9000)]
+    options.final = random.choice(("reads", "repair"))
+    return options
+
+
+def wiped(seed):
+    options, random = begin("wiped", seed, heal_ms=13_000, repair_interval_ms=800)
+    options.schedule = [Fault(random.randint(3000, 6000), "wipe", (random.randrange(options.nodes),),
+                              random.choice((100, 1000, 3000)))]
+    return options
+
+
+def keeper(seed):
+    options, random = begin("keeper", seed, nodes=5, heal_ms=17_000, hints=True, sloppy=True,
+                            hint_window_ms=60_000, repair_interval_ms=600, final="reads",
+                            modes=("mixed", "mixed", "mixed", "plain"), key_count=10)
+    options.places = [random.sample(range(3), 3) for _ in range(PARTITIONS)]
+    options.schedule = [
+        *[Fault(2000, "kill", (node,), 2500) for node in random.sample(range(3), 2)],
+        *[Fault(random.randint(4000, 4600), random.choice(("kill", "power", "die")), (node,), 8000)
+          for node in (3, 4)]]
+    return options
+
+
+def lonely(seed, name="lonely", sloppy=True):
+    options, random = begin(name, seed, nodes=3 if seed % 2 else 5, heal_ms=10_000, hints=True,
+                            sloppy=sloppy, hint_window_ms=60_000)
+    down = random.sample(range(options.nodes), 2)
+    kind = random.choice(("kill", "power"))
+    options.schedule = [Fault(2000, kind, (node,), 7500) for node in down]
+    options.steady, options.down = (2000 + DETECTED_MS, 9400), tuple(down)
+    return options
+
+
+def minority(seed):
+    return lonely(seed, "minority", sloppy=False)
+
+
+SCENARIOS = {"away": away, "wiped": wiped, "keeper": keeper, "lonely": lonely, "minority": minority}

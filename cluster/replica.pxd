@@ -18,6 +18,7 @@ cdef class Replica:
     cdef uint64_t[SLOTS + 1] dirty             # a bit for each leaf of a slot: written to (merkle.pyx)
     cdef uint64_t[SLOTS + 1] lines             # by partition: what was purged may be below
     cdef uint8_t[SLOTS + 1] refilling          # by partition: its data was lost, reads are refused
+    cdef readonly int refilling_count
     cdef int slot_shift                    # slot >> slot_shift is the partition
     cdef bint trusting, absorbing
     cdef int apply(self, const char* key, uint32_t key_bytes, const Row* row) except -1

@@ -54,6 +54,7 @@ cdef class Replica:
         self.slot_shift = 14 - (count.bit_length() - 1)
         memset(self.lines, 0, sizeof(self.lines))
         memset(self.refilling, 0, sizeof(self.refilling))
+        self.refilling_count = 0
 
     cdef int read(self, const char* key, uint32_t key_bytes, Row* out) except -1:
         """FOUND (a tombstone is found), ABSENT or PENDING; `out` borrows from the store. Raises
@@ -242,6 +243,7 @@ cdef class Replica:
         self.lines[partition] = line_hlc
 
     def set_refilling(self, int partition, bint refilling):
+        self.refilling_count += refilling - self.refilling[partition]
         self.refilling[partition] = refilling
 
     def is_refilling(self, int partition):

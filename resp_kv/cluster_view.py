@@ -40,6 +40,11 @@ class ClusterView:
         return False
 
     @property
+    def incomplete(self):
+        """How many of the partitions that clients find here lack data that was lost."""
+        return 0
+
+    @property
     def epoch(self):
         return 0
 
@@ -112,6 +117,14 @@ class LiveView(ClusterView):
         coordinator = self.coordinator
         return all(coordinator.is_alive(member) or coordinator.is_gone(member)
                    for member in range(len(self.members)) if member != coordinator.me)
+
+    @property
+    def incomplete(self):
+        replica, me = self.coordinator.replica, self.membership.index
+        if not replica.refilling_count:
+            return 0
+        return sum(master == me and replica.is_refilling(partition)
+                   for partition, master in enumerate(self.masters))
 
     def partition_of(self, slot):
         return slot * self.document.partitions // SLOTS

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cluster.slots import slot_of
 from resp_kv.cluster_view import DOWN, SUSPECT, UP, NodeLine
 from resp_kv.commands.parsing import integer
+from resp_kv.commands.scanning import check_complete
 from resp_kv.commands.table import arg, command, container
 from resp_kv.errors import CommandError
 from resp_kv.resp.values import OK, Verbatim
@@ -214,6 +215,7 @@ def countkeysinslot(client, args):
     slot = integer(args[2])
     if not 0 <= slot < SLOTS:
         raise CommandError("ERR Invalid slot")
+    check_complete(client)
     return client.keyspace.slot_count(slot)
 
 
@@ -225,6 +227,7 @@ def getkeysinslot(client, args):
     slot, count = integer(args[2]), integer(args[3])
     if not 0 <= slot < SLOTS or count < 0:
         raise CommandError("ERR Invalid slot or number of keys")
+    check_complete(client)
     return client.keyspace.slot_keys(slot, count)
 
 

@@ -25,6 +25,18 @@ SCAN_COUNT = 10
 CURSOR = re.compile(rb"([+-]?)(\d+)")
 
 
+def check_complete(client):
+    """Raises LOADING while this node does not know all of its keys, since it lost its disk.
+
+    Single keys are read from the other replicas meanwhile; nobody else walks over the slots that
+    clients look for here."""
+    view = client.node.cluster
+    missing = 0 if view is None else view.incomplete
+    if missing:
+        raise CommandError(f"LOADING this node has lost its data and is being refilled, {missing} "
+                           "partitions are left (KV.REPAIR shows how far it is); single keys can be read")
+
+
 def _pages(keyspace, cursor, count):
     """Yields None to pause, or (next cursor, keys); never ends by itself."""
     while True:
@@ -44,6 +56,7 @@ def _pages(keyspace, cursor, count):
     summary="Lists the keys that match a pattern.",
 )
 def keys(client, args):
+    check_complete(client)
     pattern = None if args[1] == b"*" else args[1]
     found = []
     for page in _pages(client.keyspace, 0, PAGE_KEYS):
@@ -111,6 +124,7 @@ def _scan_cursor(text):
 def scan(client, args):
     cursor = _scan_cursor(args[1])
     options = ScanOptions(args[2:])
+    check_complete(client)
     left, found = options.count, []
     for page in _pages(client.keyspace, cursor, min(left, PAGE_KEYS)):
         if page is not None:
@@ -134,6 +148,7 @@ def randomkey(client, args):
     keys it is exactly uniform, because all of them are looked at. One started walk keeps its
     position however often it pauses for the disk.
     """
+    check_complete(client)
     start, found, rounds = random.randrange(CURSORS), {}, 0
     for page in _pages(client.keyspace, start, RANDOM_CHOICE_KEYS):
         if page is not None:
@@ -154,4 +169,5 @@ def randomkey(client, args):
     summary="Counts the keys of the database.",
 )
 def dbsize(client, args):
+    check_complete(client)
     return client.keyspace.size()

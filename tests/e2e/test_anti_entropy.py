@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+import redis
 
 from cluster.versions import from_record
 from engine import Engine
@@ -34,6 +35,13 @@ def down(cluster, number):
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not os.path.exists(f"/proc/{pid}/stat")
                or " Z " in open(f"/proc/{pid}/stat").read(), END_S)
+
+
+def lose_disk(cluster, number):
+    """The supervisor takes its file with the process id away at the same time."""
+    folder = cluster.folder / f"node-{number}"
+    shutil.rmtree(folder, ignore_errors=True)
+    assert eventually(lambda: shutil.rmtree(folder, ignore_errors=True) or not folder.exists(), END_S)
 
 
 def progress(cluster, number, *args):
@@ -96,7 +104,7 @@ def test_a_node_that_was_away_has_everything_after_a_repair(cluster):
 def test_a_lost_disk_is_refilled_without_an_operator(cluster):
     fill(cluster, 1, range(KEYS), "value")
     down(cluster, 3)
-    shutil.rmtree(cluster.folder / "node-3")
+    lose_disk(cluster, 3)
     cluster.run()
     assert eventually(lambda: len(partitions(cluster, 3)) == 256 and repaired(cluster, 3), END_S)
     assert all(part["state"] != b"refilling" for part in partitions(cluster, 3))
@@ -104,6 +112,28 @@ def test_a_lost_disk_is_refilled_without_an_operator(cluster):
     first, second, third = stopped_contents(cluster)
     assert len(third) == KEYS
     assert first == second == third
+
+
+def test_a_node_that_is_refilled_does_not_pretend_to_know_all_its_keys(cluster):
+    fill(cluster, 1, range(KEYS), "value")
+    known = sum(cluster.client(number).dbsize() for number in cluster.numbers)
+    down(cluster, 3)
+    lose_disk(cluster, 3)
+    for number in (1, 2):
+        cluster.client(number).config_set("repair-rate-limit", 2000)      # so that it takes a while
+    cluster.run()
+    client = cluster.client(3)
+    eventually(lambda: progress(cluster, 3).get("partitions_refilling"), END_S)
+    for words in (("SCAN", "0"), ("KEYS", "*"), ("DBSIZE",), ("RANDOMKEY",),
+                  ("CLUSTER", "COUNTKEYSINSLOT", "0"), ("CLUSTER", "GETKEYSINSLOT", "0", "1")):
+        with pytest.raises(redis.BusyLoadingError, match="is being refilled"):
+            client.execute_command(*words)
+    assert client.get("key:7") == b"value 7"
+    for number in (1, 2):
+        cluster.client(number).config_set("repair-rate-limit", "8mb")
+    assert eventually(lambda: repaired(cluster, 3), END_S)
+    assert sum(cluster.client(number).dbsize() for number in cluster.numbers) == known == KEYS
+    assert client.get("key:7") == b"value 7"
 
 
 def test_what_is_asked_wrongly(cluster):

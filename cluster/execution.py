@@ -12,6 +12,11 @@ own replica refuses the write (a full disk) fails as a whole, and nothing is sen
 ships it must have stored. And what it has stored it must ship: its next dot covers all its earlier
 ones, so a version that only this node has would be lost if the quorum was met without it (its
 block was cold, and two others were faster). Then its own replica is read as well.
+
+What was read is built on for LEASE_MS. A process that was frozen, or cut off, between reading and writing
+would else write what was true before others took its place: a stale counter under the newest dot. The
+lease is shorter than the silence after which somebody else may coordinate (the detector's floor, four
+heartbeats of a second).
 """
 
 from collections import deque
@@ -23,6 +28,9 @@ from cluster.versions import from_record, merge
 from cluster.view import View, state_of_nothing
 
 WAITERS_MAX = 10_000
+LEASE_MS = 3000
+FROM_LONG_AGO = (f"TIMEOUT reading took longer than {LEASE_MS} ms, so others may have written meanwhile; "
+                 "nothing was done")
 RUNS_MAX = 100
 
 
@@ -125,7 +133,7 @@ class Execution:
         self.run, self.levels, self.done = run, levels, done
         self.view = View(coordinator.clock, coordinator.actor, pair_bytes_max=pair_bytes_max,
                          siblings_max=siblings_max)
-        self.locked, self.runs, self.outstanding = False, 0, 0
+        self.locked, self.runs, self.outstanding, self.began_ms = False, 0, 0, 0
         self.reply = self.error = None
 
     def start(self):
@@ -135,6 +143,7 @@ class Execution:
             self.end(error.text)
             return
         if self.locked:
+            self.began_ms = self.coordinator.env.monotonic_ms
             self.step()
 
     def step(self):
@@ -155,6 +164,9 @@ class Execution:
         changes = self.view.changes()
         if not changes:
             self.end(None)
+            return
+        if self.coordinator.env.monotonic_ms - self.began_ms > LEASE_MS:
+            self.end(FROM_LONG_AGO)
             return
         self.write(changes)
 

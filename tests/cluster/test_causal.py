@@ -22,7 +22,7 @@ class Coordinator:
     me, actor = 0, ME
 
     def __init__(self):
-        self.clock = Clock(NOW_MS)
+        self.clock, self.env = Clock(NOW_MS), SimpleNamespace(monotonic_ms=0)
         self.asked, self.written = [], []
 
     def read(self, key, level, timeout_ms, sink):

@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.errors import StoreError
-from cluster.execution import WAITERS_MAX, Levels, Locks
+from cluster.execution import LEASE_MS, WAITERS_MAX, Levels, Locks
 from cluster.levels import ALL, QUORUM
 from cluster.slots import stored_key
 from tests.cluster.nodes import Nodes, increment, never
@@ -99,6 +99,23 @@ def test_a_read_that_is_lost_lets_the_lock_go(nodes):
     assert ended[0][1].startswith("TIMEOUT the read was given up")
     nodes.let_go()
     assert next_one == [(b"1", None)]
+
+
+def test_what_was_read_long_ago_is_not_built_on(nodes):
+    """A coordinator that was frozen between reading and writing: others took its place meanwhile."""
+    nodes.write(0, b"a", b"1")
+    nodes.hold(1, 0)
+    nodes.hold(2, 0)
+    ended = nodes.command(0, increment(b"a"), b"a")
+    nodes.down(0, seen_by=[1, 2])
+    for now in range(2, 5):
+        assert nodes.command(1, increment(b"a"), b"a") == [(b"%d" % now, None)]
+    nodes.up(0)
+    nodes[0].monotonic_ms += LEASE_MS + 1          # and no tick: its loop stood still
+    nodes.let_go()
+    [(reply, error)] = ended
+    assert reply is None and error.startswith("TIMEOUT") and error.endswith("nothing was done")
+    assert nodes.command(0, increment(b"a"), b"a") == [(b"5", None)]
 
 
 def test_an_error_inside_lets_the_lock_go(nodes):

@@ -58,6 +58,7 @@ class Node(Environment):
         self.hints = Hints(self.coordinator, window_ms=world.options.hint_window_ms,
                            bytes_max=1 << 30) if world.options.hints else None
         self.repairer = self.make_repairer() if world.options.repair else None
+        world.canary.started(self)
         self.call_later(self.random.uniform(0, TICK_MS), self.tick)
         if not world.options.always:
             self.call_later(self.random.uniform(0, SYNC_MS), self.sync_every_second)

@@ -60,6 +60,9 @@ class Options:
     repair_rate: int = 0                   # bytes a second
     final: str = "reads"                   # what makes replicas equal at the end: reads or repair
     expiring: float = 0.3                  # share of SETs with a deadline
+    deleting: float = 0.2                  # share of DELs among plain writes
+    hurry_ms: int = 0                      # until then clients hardly think
+    last_ms: int = 1 << 40                 # nothing new is begun after it
     sticky: bool = False                   # clients stay where they are when they are refused
     heal_ms: int = 6000
     fast_clock: int = -1                   # a node whose clock is ten seconds ahead

@@ -31,7 +31,6 @@ PREFIX = b"\x50\x00"
 HINT_PREFIX_BYTES = 4
 STORED_KEY_BYTES_MAX = 65_535 - HINT_PREFIX_BYTES
 BATCH = 64                        # hints under way to one target
-RETRY_MS = 1000
 TIMEOUT_MS = 5000
 COLD_MAX = 10_000                 # hints that wait for the disk
 
@@ -54,7 +53,7 @@ class Hints:
         self.tallies = [Tally() for _ in coordinator.members]
         self.replays = {}
         coordinator.hints = self
-        self.counting, self.cold = PREFIX, []
+        self.counting, self.cold, self.cold_replays = PREFIX, [], []
         self.count_stored()
 
     # -- keeping ------------------------------------------------------------------------------
@@ -94,6 +93,11 @@ class Hints:
 
     def retry_cold(self):
         """What was asked of the disk has come."""
+        replays, self.cold_replays = self.cold_replays, []
+        for replay in replays:
+            replay.next_batch()
+        if self.counting is not None:
+            self.count_stored()
         waiting, self.cold = self.cold, []
         for target, versions, then in waiting:
             kept = self.keep(target, versions, then)
@@ -186,8 +190,8 @@ class Replay:
         try:
             found, self.cursor = self.hints.env.store.versions(self.cursor, self.end, BATCH)
         except NeedsDisk:
+            self.hints.cold_replays.append(self)
             self.hints.env.load_soon()
-            self.hints.env.call_later(RETRY_MS // 20, self.next_batch)
             return
         found = [version for version in found if not is_gone(version)]
         self.outstanding = len(found)

@@ -67,7 +67,7 @@ def keeper(seed):
 
 
 def heir(seed):
-    options, random = begin("heir", seed, nodes=5, heal_ms=12_000, last_ms=4000,
+    options, random = begin("heir", seed, nodes=5, heal_ms=12_000, last_ms=4000, write_ms=6000,
                             hints=True, sloppy=True, always=True,
                             hint_window_ms=60_000, final="reads")
     options.places = [random.sample(range(3), 3) for _ in range(PARTITIONS)]

@@ -53,6 +53,7 @@ class Options:
     slow_syncs: float = 0.02               # share of syncs that take up to 200 ms
     seal_chance: float = 0.002             # of each turn
     hints: bool = True                     # kept for whoever missed a write
+    write_ms: int = 1000                   # for so long a write may be under way: no client waits longer
     hint_window_ms: int = 3 * 3_600_000
     sloppy: bool = False                   # hints count for W, and reads ask those who keep them
     repair: bool = True                    # anti-entropy

@@ -18,7 +18,7 @@ from tests.sim.scenario import draw_options, fast_clock
 ROOT = Path(__file__).parents[2]
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
 SCENARIO_SEEDS = int(os.environ.get("SIM_SCENARIO_SEEDS", "16"))
-REGRESSIONS = [("lonely", 9), ("lonely", 40), ("away", 55)]
+REGRESSIONS = [("lonely", 9), ("lonely", 40), ("away", 55), ("away", 14), ("heir", 52)]
 FIRST = int(os.environ.get("SIM_FIRST", "0"))
 DIGEST = "from tests.sim.run import digest_of; from tests.sim.scenario import draw_options; " \
          "print(digest_of(draw_options({})))"

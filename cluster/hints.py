@@ -38,7 +38,6 @@ BATCH = 64                        # hints under way to one target
 LANES_AT_ONCE = 16                # looked into in one turn
 QUICK_MS = 10                     # a batch that takes longer shows that the target is busy
 REST, REST_MS_MAX = 9, 1000
-RETRY_MS = 1000
 TIMEOUT_MS = 5000
 COLD_MAX = 10_000                 # hints that wait for the disk
 
@@ -61,7 +60,7 @@ class Hints:
         self.tallies = [Tally() for _ in coordinator.members]
         self.replays = {}
         coordinator.hints = self
-        self.counting, self.cold = bytes([FIRST]), []
+        self.counting, self.cold, self.cold_replays = bytes([FIRST]), [], []
         self.count_stored()
 
     # -- keeping ------------------------------------------------------------------------------
@@ -108,6 +107,11 @@ class Hints:
 
     def retry_cold(self):
         """What was asked of the disk has come."""
+        replays, self.cold_replays = self.cold_replays, []
+        for replay in replays:
+            replay.next_batch()
+        if self.counting is not None:
+            self.count_stored()
         waiting, self.cold = self.cold, []
         for target, versions, then in waiting:
             kept = self.keep(target, versions, then)
@@ -213,8 +217,8 @@ class Replay:
                     break
                 found = self.next_page()
         except NeedsDisk:
+            self.hints.cold_replays.append(self)
             self.env.load_soon()
-            self.env.call_later(RETRY_MS // 20, self.next_batch)
             return
         if found:
             self.send(found)
@@ -278,7 +282,9 @@ class Replay:
 
     def finish(self):
         tally = self.hints.tallies[self.target]
-        if not self.failed and not self.overtaken:
+        if self.overtaken:
+            tally.count = max(1, tally.count)                # the next replay finds them
+        elif not self.failed:
             tally.count = tally.bytes = tally.oldest_hlc = 0
         self.hints.ended(self.target)
 

@@ -4,11 +4,21 @@
     lenient      a coordinator takes SUPERSEDED for an acknowledgement
     hasty        replicas acknowledge before the sync (appendfsync always)
     lazy         a read at QUORUM asks one replica only
+    impatient    tombstones are purged after a time, not by proof
+    squeamish    anti-entropy takes no tombstones
+    amnesiac     a restart forgets the hints that a node kept
+    boastful     a keeper of hints acknowledges without keeping them
+    deaf         a keeper of hints is asked for one, and knows of none
+    generous     with strict quorums hints count all the same
 """
 
+from cluster.parcels import packed, unpacked
 from cluster.wire import frame_of, split_frame
 
-SUPERSEDED = 1
+SUPERSEDED, NOTHING = 1, 3
+HINTED = 128
+TOMBSTONE = 5                  # of a record in a parcel
+GRACE_MS = 4000
 STATUS_AT = 16 + 55            # in a frame: the last byte of its header
 
 
@@ -29,6 +39,9 @@ class Honest:
 
     def garbage(self, node):
         return node.garbage()
+
+    def started(self, node):
+        """The node has just been made."""
 
 
 class Forgetful(Honest):
@@ -62,7 +75,56 @@ class Lazy(Honest):
         return 1 if operation.level == "QUORUM" else code
 
 
-CANARIES = {"": Honest, "forgetful": Forgetful, "lenient": Lenient, "hasty": Hasty, "lazy": Lazy}
+class Impatient(Honest):
+    def garbage(self, node):
+        past_ms = node.clock.now_ms - GRACE_MS
+        return past_ms, past_ms << 16
+
+
+class Squeamish(Honest):
+    def started(self, node):
+        absorb = node.repairer.absorb
+        node.repairer.absorb = lambda part, parcel, *rest: absorb(
+            part, packed([record for record in unpacked(parcel) if not record[TOMBSTONE]]), *rest)
+
+
+class Amnesiac(Honest):
+    def started(self, node):
+        node.hints.counting = None
+        for tally in node.hints.tallies:
+            tally.count = tally.bytes = tally.oldest_hlc = 0
+
+
+class Boastful(Honest):
+    def tampers(self, node, member, link, frame):
+        if frame[8:9] != b"K":
+            return False
+        _, _, header, _, _ = split_frame(frame)
+        node.answer_frame(link, frame_of("A", request=header["request"], hlc=header["hlc"],
+                                         level=header["level"] + 1, sent_hlc=node.clock.last))
+        return True
+
+
+class Deaf(Honest):
+    def tampers(self, node, member, link, frame):
+        if frame[8:9] != b"R":
+            return False
+        _, _, header, _, _ = split_frame(frame)
+        if not header["flags"] & HINTED:
+            return False
+        node.answer_frame(link, frame_of("V", request=header["request"], status=NOTHING,
+                                         level=header["level"], sent_hlc=node.clock.last))
+        return True
+
+
+class Generous(Honest):
+    def started(self, node):
+        node.coordinator.sloppy = True
+
+
+CANARIES = {"": Honest, "forgetful": Forgetful, "lenient": Lenient, "hasty": Hasty, "lazy": Lazy,
+            "impatient": Impatient, "squeamish": Squeamish, "amnesiac": Amnesiac, "boastful": Boastful,
+            "deaf": Deaf, "generous": Generous}
 
 
 def named(name, world):

@@ -9,11 +9,12 @@ from tests.sim.commands import siblings_of
 from tests.sim.history import NO, OK, UNKNOWN, Operation, Past
 
 PATIENCE_MS = 1500
+HURRY_MS = 20
 
 
 class Client:
     def __init__(self, world, number):
-        self.world, self.number = world, number
+        self.world, self.loop, self.number = world, world.loop, number
         self.random = world.stream(f"client {number}")
         self.left = world.options.operations
         self.home = self.random.randrange(world.options.nodes)
@@ -22,6 +23,8 @@ class Client:
         world.loop.call_later(200 + self.random.uniform(0, 200), self.step)
 
     def step(self):
+        if self.loop.now_ms >= self.world.options.last_ms:
+            self.left = 0
         if self.left == 0:
             return
         self.left -= 1
@@ -75,7 +78,7 @@ class Client:
             return "BURY" if chance > 0.64 else "PUT"
         if key.mode == "causal" and chance < 0.94:
             return "BURY" if chance > 0.85 else "PUT"
-        return "DEL" if self.random.random() < 0.2 else "SET"
+        return "DEL" if self.random.random() < self.world.options.deleting else "SET"
 
     # -- how it ends ---------------------------------------------------------------------------
 
@@ -111,7 +114,9 @@ class Client:
         if result != OK and not self.world.options.sticky and self.random.random() < 0.5:
             self.home = self.random.randrange(self.world.options.nodes)
         self.world.trace.note(f"client {self.number}", repr(operation))
-        self.world.loop.call_later(self.random.uniform(0, self.world.options.think_ms), self.step)
+        options = self.world.options
+        think_ms = options.think_ms if self.loop.now_ms >= options.hurry_ms else HURRY_MS
+        self.loop.call_later(self.random.uniform(0, think_ms), self.step)
 
     @property
     def done(self):

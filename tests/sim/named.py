@@ -5,6 +5,8 @@
     wiped     a disk is lost; its node comes back empty and is refilled from all others
     keeper    who keeps hints for a node that is down goes down itself, and comes back when the others have
               long proved and purged without it; in a third of the runs it never does
+    heir      two replicas of three are down, quorums are sloppy, and the third loses its disk before they
+              are back: what it took is with the keepers of hints alone, which are killed once meanwhile
     lonely    two replicas of three are down, quorums are sloppy: writes at QUORUM are taken by the one
               that is left with hints beside it, and reads at QUORUM find them
     minority  the same with strict quorums: no write is accepted, no read answers
@@ -25,19 +27,18 @@ def begin(name, seed, **changes):
         seed, **{"weather": "calm", "loss": 0.0, "doubles": 0.0, "stragglers": 0.0, "schedule": [],
                  "replicas": 3, "extreme_clocks": False, "sticky": False,
                  "break_ms": (50, 300), "roaming": 0.3,
-                 "modes": ("plain", "plain", "mixed", "single"), "expiring": 0.5, "key_count": 6,
-                 "slow_syncs": 0, "seal_chance": 0.03, "clients": 5, **changes})
+                 "modes": ("plain", "plain", "mixed", "single"), "expiring": 0.3, "deleting": 0.5,
+                 "key_count": 30, "slow_syncs": 0, "seal_chance": 0.03, "clients": 5, **changes})
     random = stream(seed, name)
     options.scenario = name
-    # A quiet key's tombstone is proved and purged before the key is written again.
-    options.think_ms = random.choice((100, 400, 1000))
-    options.operations = 2 * options.heal_ms // options.think_ms
+    # Every key is written soon; later some are quiet, so that their last word is proved and purged.
+    options.hurry_ms, options.think_ms, options.operations = 1500, random.choice((200, 500, 800)), 300
     return options, random
 
 
 def away(seed):
-    options, random = begin("away", seed, heal_ms=17_000, hints=True, hint_window_ms=2000,
-                            repair_interval_ms=800)
+    options, random = begin("away", seed, nodes=3 + seed % 2, heal_ms=17_000, last_ms=10_000,
+                            hints=True, hint_window_ms=2000, repair_interval_ms=800)
     kind = random.choice(("kill", "power", "pause", "isolate"))
     options.schedule = [Fault(3000, kind, (random.randrange(options.nodes),), 9000)]
     options.final = random.choice(("reads", "repair"))
@@ -45,16 +46,18 @@ def away(seed):
 
 
 def wiped(seed):
-    options, random = begin("wiped", seed, heal_ms=13_000, repair_interval_ms=800)
+    options, random = begin("wiped", seed, nodes=3 + seed % 2, heal_ms=13_000, last_ms=8000,
+                            repair_interval_ms=800)
     options.schedule = [Fault(random.randint(3000, 6000), "wipe", (random.randrange(options.nodes),),
                               random.choice((100, 1000, 3000)))]
     return options
 
 
 def keeper(seed):
-    options, random = begin("keeper", seed, nodes=5, heal_ms=17_000, hints=True, sloppy=True,
+    options, random = begin("keeper", seed, nodes=5, heal_ms=17_000, last_ms=12_000,
+                            hints=True, sloppy=True,
                             hint_window_ms=60_000, repair_interval_ms=600, final="reads",
-                            modes=("mixed", "mixed", "mixed", "plain"), key_count=10)
+                            modes=("mixed", "mixed", "mixed", "plain"))
     options.places = [random.sample(range(3), 3) for _ in range(PARTITIONS)]
     options.schedule = [
         *[Fault(2000, "kill", (node,), 2500) for node in random.sample(range(3), 2)],
@@ -63,9 +66,22 @@ def keeper(seed):
     return options
 
 
+def heir(seed):
+    options, random = begin("heir", seed, nodes=5, heal_ms=12_000, last_ms=4000, write_ms=6000,
+                            hints=True, sloppy=True, always=True,
+                            hint_window_ms=60_000, final="reads")
+    options.places = [random.sample(range(3), 3) for _ in range(PARTITIONS)]
+    one, other, third = random.sample(range(3), 3)
+    options.schedule = [
+        *[Fault(2000, "kill", (node,), 3000) for node in (one, other)],
+        *[Fault(random.randint(4000, 4400), "kill", (node,), 300) for node in (3, 4)],
+        Fault(4800, "wipe", (third,), 500)]
+    return options
+
+
 def lonely(seed, name="lonely", sloppy=True):
-    options, random = begin(name, seed, nodes=3 if seed % 2 else 5, heal_ms=10_000, hints=True,
-                            sloppy=sloppy, hint_window_ms=60_000)
+    options, random = begin(name, seed, nodes=3 if seed % 2 else 5, heal_ms=10_000, last_ms=9400,
+                            hints=True, sloppy=sloppy, hint_window_ms=60_000)
     down = random.sample(range(options.nodes), 2)
     kind = random.choice(("kill", "power"))
     options.schedule = [Fault(2000, kind, (node,), 7500) for node in down]
@@ -77,4 +93,5 @@ def minority(seed):
     return lonely(seed, "minority", sloppy=False)
 
 
-SCENARIOS = {"away": away, "wiped": wiped, "keeper": keeper, "lonely": lonely, "minority": minority}
+SCENARIOS = {"away": away, "wiped": wiped, "keeper": keeper, "heir": heir, "lonely": lonely,
+             "minority": minority}

@@ -24,7 +24,6 @@ from tests.sim.stored import record_of
 TICK_MS, IDLE_TICK_MS = 10, 50  # the latter while no request is under way
 SYNC_MS = 1000
 HINTS_MS = 1000
-WRITE_MS = 1000                 # no client asks for a longer time-out of a write
 WALK_MS = 5
 
 
@@ -45,7 +44,7 @@ class Node(Environment):
                                        world.plans_of(self.number))
         self.coordinator.wait_for_sync = world.options.always
         self.coordinator.sloppy = world.options.sloppy
-        self.coordinator.write_timeout_ms = WRITE_MS
+        self.coordinator.write_timeout_ms = world.options.write_ms
         self.coordinator.executor = self
         self.locks = Locks()
         self.hints_ms = 0.0
@@ -58,6 +57,7 @@ class Node(Environment):
         self.hints = Hints(self.coordinator, window_ms=world.options.hint_window_ms,
                            bytes_max=1 << 30) if world.options.hints else None
         self.repairer = self.make_repairer() if world.options.repair else None
+        world.canary.started(self)
         self.call_later(self.random.uniform(0, TICK_MS), self.tick)
         if not world.options.always:
             self.call_later(self.random.uniform(0, SYNC_MS), self.sync_every_second)

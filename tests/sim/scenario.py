@@ -53,6 +53,7 @@ class Options:
     slow_syncs: float = 0.02               # share of syncs that take up to 200 ms
     seal_chance: float = 0.002             # of each turn
     hints: bool = True                     # kept for whoever missed a write
+    write_ms: int = 1000                   # for so long a write may be under way: no client waits longer
     hint_window_ms: int = 3 * 3_600_000
     sloppy: bool = False                   # hints count for W, and reads ask those who keep them
     repair: bool = True                    # anti-entropy
@@ -60,6 +61,9 @@ class Options:
     repair_rate: int = 0                   # bytes a second
     final: str = "reads"                   # what makes replicas equal at the end: reads or repair
     expiring: float = 0.3                  # share of SETs with a deadline
+    deleting: float = 0.2                  # share of DELs among plain writes
+    hurry_ms: int = 0                      # until then clients hardly think
+    last_ms: int = 1 << 40                 # nothing new is begun after it
     sticky: bool = False                   # clients stay where they are when they are refused
     heal_ms: int = 6000
     fast_clock: int = -1                   # a node whose clock is ten seconds ahead

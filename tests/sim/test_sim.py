@@ -1,7 +1,7 @@
 """Whole clusters under faults, on virtual time: the real coordinator, replicas, executions and engine.
 
-SIM_SEEDS=200, SIM_SCENARIO_SEEDS=16 and SIM_FIRST=0 choose the seeds; `make sim SEEDS=10000` runs more of them. A failing
-seed prints the command that replays it. What is demanded stands in checkers.py.
+SIM_SEEDS=200, SIM_SCENARIO_SEEDS=16 and SIM_FIRST=0 choose the seeds; `make sim SEEDS=10000` runs more
+of them. A failing seed prints the command that replays it. What is demanded stands in checkers.py.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.sim.scenario import draw_options, fast_clock
 ROOT = Path(__file__).parents[2]
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
 SCENARIO_SEEDS = int(os.environ.get("SIM_SCENARIO_SEEDS", "16"))
-REGRESSIONS = [("lonely", 9), ("lonely", 40), ("away", 55)]
+REGRESSIONS = [("lonely", 9), ("lonely", 40), ("away", 55), ("away", 14), ("heir", 52)]
 FIRST = int(os.environ.get("SIM_FIRST", "0"))
 DIGEST = "from tests.sim.run import digest_of; from tests.sim.scenario import draw_options; " \
          "print(digest_of(draw_options({})))"
@@ -72,6 +72,21 @@ def test_the_order_of_hashes_plays_no_part(seed):
                        capture_output=True, env={**os.environ, "PYTHONHASHSEED": hashes}).stdout
         for hashes in ("0", "1", "4711")]
     assert digests[0] == digests[1] == digests[2] == digest_of(draw_options(seed)).encode() + b"\n"
+
+
+@pytest.mark.parametrize("canary, scenario", [
+    ("impatient", "away"), ("squeamish", "away"), ("amnesiac", "heir"), ("boastful", "lonely"),
+    ("deaf", "lonely"), ("generous", "minority"),
+])
+def test_a_canary_of_a_scenario_is_caught(canary, scenario):
+    for seed in range(24):
+        options = SCENARIOS[scenario](seed)
+        options.canary = canary
+        failure = failure_of(options)
+        if failure is not None:
+            assert "replay:" in failure and f"--scenario {scenario} --canary {canary}" in failure
+            return
+    pytest.fail("24 seeds did not catch it")
 
 
 def seeds_of(weathers, count, always=None):

@@ -84,6 +84,8 @@ class Hints:
         except (StoreError, DamagedState):
             tally.dropped += len(versions)
             return False
+        if target in self.replays:
+            self.replays[target].more = True
         tally.count += len(versions)
         tally.bytes += size
         tally.oldest_hlc = tally.oldest_hlc or versions[0][1]
@@ -163,6 +165,7 @@ class Replay:
         self.hints, self.target, self.env = hints, target, hints.env
         self.lane, self.cursor = 0, lane_start(0, target)
         self.failed, self.began_ms, self.asked = False, 0, 0
+        self.more = False          # hints came meanwhile, perhaps into lanes that were passed
         coordinator = hints.coordinator
         self.plan = Plan(-2, (target,), (), (coordinator.members[target].dc,), coordinator.me,
                          coordinator.members[coordinator.me].dc)
@@ -236,7 +239,9 @@ class Replay:
 
     def finish(self):
         tally = self.hints.tallies[self.target]
-        if not self.failed:
+        if self.more:
+            tally.count = max(1, tally.count)                # the next replay finds them
+        elif not self.failed:
             tally.count = tally.bytes = tally.oldest_hlc = 0
         self.hints.ended(self.target)
 

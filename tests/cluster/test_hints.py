@@ -1,6 +1,6 @@
 import pytest
 
-from cluster.hints import hint_key
+from cluster.hints import LANES, Replay, hint_key
 from cluster.levels import ALL, ANY, QUORUM
 from cluster.slots import stored_key
 from cluster.versions import EMPTY, from_record, put, to_record
@@ -198,6 +198,20 @@ def test_a_batch_is_one_request_and_busy_nodes_rest_between_two(mesh_of):
     mesh.down()
     assert kept(mesh, 0) == {}
     assert coordinator.next_id - requests <= 2 * 256 + 20_000 / 64
+
+
+def test_a_hint_that_comes_while_others_are_handed_over_is_no_less_kept(mesh_of):
+    """In a lane that the replay has passed: a write that the target has not answered in time."""
+    mesh = mesh_of(3)
+    mesh.down(2)
+    hints = mesh.nodes[0].hints
+    hints.replays[2] = replay = Replay(hints, 2)
+    replay.lane = LANES
+    assert mesh.set(0, b"k", b"v").ok
+    replay.next_batch()                                      # finds that it is done
+    assert kept(mesh, 0) == {2: 1}
+    mesh.down()
+    assert value_at(mesh, 2, b"k") == b"v" and kept(mesh, 0) == {}
 
 
 def test_a_target_that_dies_again_keeps_its_hints(mesh_of):

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.wire import BadFrame, frame_of, split_frame
 from resp_kv.shell.link import Link
-from resp_kv.shell.peers import COMPLAINTS_MAX, Greeting, Peers, printable
+from resp_kv.shell.peers import COMPLAINTS_MAX, CONNECT_MS_MAX, Greeting, Peers, printable
 
 
 class Shell:
@@ -85,6 +85,38 @@ def test_two_who_know_the_secret():
     assert opener.link.ready and acceptor.link.ready
     assert (opener.shell.ready, acceptor.shell.ready) == (["b" * 40], ["a" * 40])
     assert acceptor.link.state.generation == 7
+
+
+class Socket:
+    """The kernel of a connection that has sent the same bytes again so many times."""
+
+    def __init__(self, retransmits):
+        self.retransmits = retransmits
+
+    def getsockopt(self, level, option, size):
+        return bytes([1, 0, self.retransmits, 0])[:size]
+
+
+@pytest.mark.parametrize(("retransmits", "closed"), [(0, False), (3, False), (4, True)])
+def test_a_connection_ends_on_which_nothing_arrives(retransmits, closed):
+    opener, acceptor = pair()
+    talk(opener, acceptor)
+    for side in (opener, acceptor):
+        side.shell.addresses = list
+        side.driver.socket_of = lambda link: Socket(retransmits)
+        side.peers.tick()
+        assert side.link.closed == closed
+
+
+def test_one_that_is_being_opened_is_begun_anew():
+    opener, _ = pair()
+    opener.shell.addresses = list
+    opener.link.connecting = True
+    opener.peers.tick()
+    assert not opener.link.closed
+    opener.link.state.began_ms -= CONNECT_MS_MAX + 1
+    opener.peers.tick()
+    assert opener.link.closed
 
 
 def test_an_empty_secret_is_one_too():

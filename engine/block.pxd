@@ -27,4 +27,5 @@ cdef class Span:
 cdef Block open_block(object decompressor, bytes stored, TableFile source, uint64_t offset)
 cdef list open_run(object decompressor, const char* stored, TableFile source, uint64_t offset,
                    list lengths)
+cdef Block own(Block block)
 cdef uint32_t checksum(Span span, const char* at, size_t length, uint64_t offset) except? 0

@@ -24,7 +24,7 @@ import google_crc32c
 import zstandard
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from engine.disk cimport File
 from engine.table_file cimport TableFile
 from engine.varint cimport load32
@@ -205,6 +205,17 @@ cdef int _decompress(object decompressor, TableFile source, list found, list gro
                 source.path, block.offset, "a block's Zstandard frame has another size"
             )
     return 0
+
+
+cdef Block own(Block block):
+    """A block with memory of its own: one of a run would keep the whole run's memory alive."""
+    cdef bytes copy
+    if type(block._owner) is bytes:
+        return block
+    copy = PyBytes_FromStringAndSize(block.at, block.length)
+    block.at = PyBytes_AS_STRING(copy)
+    block._owner = copy
+    return block
 
 
 def read_stored(bytes stored, path, uint64_t offset, bytes dictionary=None):

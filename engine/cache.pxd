@@ -27,6 +27,7 @@ cdef class BlockCache:
     cdef CacheSlot* touch(self, uint64_t number, uint64_t offset) noexcept
     cdef Block peek(self, uint64_t number, uint64_t offset, bint is_meta)
     cdef int put(self, uint64_t number, uint64_t offset, Block block, bint is_meta) except -1
+    cdef bint has_room(self, uint32_t length) noexcept
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1
     cdef object take_damage(self, uint64_t number, uint64_t offset)
     cdef object decompressor_for(self, TableFile source)

@@ -3,7 +3,8 @@
 Replacement is a clock with counts (GCLOCK). Every block has a number of turns that it survives; a
 hand goes around, takes one from each number, and evicts who has none. A hit only raises that
 number: no list is relinked. Data blocks come in with 0 turns and rise to 2 when they are used
-again, so a scan that touches each block once cannot push out what is in steady use. Segment metas
+again, so a scan that touches each block once cannot push out what is in steady use (the engine's own scans
+only fill what is free). Segment metas
 come in with 3: a lookup without its meta costs two reads where one would do.
 
 The hash table is the clock's face, and a slot holds all that a hit needs, in one cache line: a
@@ -127,6 +128,10 @@ cdef class BlockCache:
         if self.used_bytes > self.budget_bytes and not self.crowding:
             self._shrink(block, self.budget_bytes)
         return 0
+
+    cdef bint has_room(self, uint32_t length) noexcept:
+        """Whether put() would take a block of so many bytes without evicting another."""
+        return self.used_bytes + length + BLOCK_OVERHEAD <= self.budget_bytes
 
     cdef int _shrink(self, Block newest, uint64_t wanted_bytes) except -1:
         """Moves the hand until so much is left. `newest` stays: its reader is waiting."""

@@ -430,8 +430,9 @@ cdef class Engine:
 
     def scan(self, start=b"", end=b"", reverse=False):
         """Iterates over the records with start <= key < end of this moment (an empty end: no
-        bound), ascending or, with `reverse`, descending."""
-        return make_scan(self.snapshot(), start, end, reverse, owned=True)
+        bound), ascending or, with `reverse`, descending. Use it on the thread of the engine."""
+        self.check_open()
+        return make_scan(make_snapshot(self, fills=True), start, end, reverse, owned=True)
 
     def snapshot(self):
         """A consistent view of now, usable in any thread: see engine/snapshot.pyx."""

@@ -10,7 +10,7 @@ from bisect import bisect_left
 cdef class LevelCursor(Cursor):
     """A Cursor over disjoint `tables`, ascending by key. Otherwise like Table.cursor."""
 
-    def __init__(self, tables, Loads loads=None, readahead_bytes=262144, cached=False):
+    def __init__(self, tables, Loads loads=None, readahead_bytes=262144, cached=0):
         self._tables = tuple(tables)
         self._loads = loads
         self._readahead_bytes = readahead_bytes

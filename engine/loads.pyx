@@ -20,7 +20,7 @@ had keeps its reason, and the next lookup that needs this block raises DamagedFi
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from engine.block cimport open_block, open_run
+from engine.block cimport open_block, open_run, own
 from engine.segment_meta cimport check_meta
 from libc.stdint cimport int64_t
 
@@ -186,21 +186,10 @@ cdef int _read_run(object decompressor, list run) except -1:
         try:
             if isinstance(block, DamagedFile):
                 raise block
-            load.block = _own(block)
+            load.block = own(block)
             if load.is_meta:
                 open_meta_block(load.block, source)
         except DamagedFile as damage:
             load.block = None
             load.damage = damage.reason
     return 0
-
-
-cdef Block _own(Block block):
-    """A block with memory of its own: one of a run would keep the whole run's memory alive."""
-    cdef bytes copy
-    if type(block._owner) is bytes:
-        return block
-    copy = PyBytes_FromStringAndSize(block.at, block.length)
-    block.at = PyBytes_AS_STRING(copy)
-    block._owner = copy
-    return block

@@ -6,4 +6,4 @@ from libc.stdint cimport uint64_t
 
 cdef MergeCursor merge_all(Memtable active, Memtable sealed, object version,
                            RangeDeletes range_deletes, uint64_t sequence, Loads loads,
-                           object readahead_bytes)
+                           object readahead_bytes, bint fills=*)

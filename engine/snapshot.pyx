@@ -28,6 +28,7 @@ cdef class Snapshot:
     cdef object version            # keeps tables open, and their files alive, though unlinked
     cdef object readahead_bytes
     cdef bint closed
+    cdef bint fills                # what is read goes into the cache: on the owner's thread only
 
     def __dealloc__(self):
         if not self.closed and self.active is not None:
@@ -42,7 +43,7 @@ cdef class Snapshot:
 
     cdef Cursor merged(self, object readahead_bytes):
         return merge_all(self.active, self.sealed, self.version, self.range_deletes, self.sequence,
-                         None, readahead_bytes)
+                         None, readahead_bytes, self.fills)
 
     def cursor(self):
         """A MergeCursor over the newest version of each key, for C code and for `entries()`. The
@@ -149,8 +150,9 @@ cdef inline bint before(const Entry* e, const char* bound, uint32_t bound_bytes)
     return order < 0 or (order == 0 and e.key_bytes < bound_bytes)
 
 
-def make_snapshot(Engine engine):
+def make_snapshot(Engine engine, bint fills=False):
     cdef Snapshot snapshot = Snapshot.__new__(Snapshot)
+    snapshot.fills = fills
     snapshot.sequence = engine.sequence
     snapshot.active = engine.active
     snapshot.active.pin(engine.sequence)

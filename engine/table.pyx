@@ -162,11 +162,11 @@ cdef class Table:
             open_meta_block(block, source)
         return block
 
-    def cursor(self, Loads loads=None, readahead_bytes=262144, cached=False):
+    def cursor(self, Loads loads=None, readahead_bytes=262144, cached=0):
         """A Cursor over the entries.
 
         Without `loads` it reads the disk itself, `readahead_bytes` at once, and may live in any
-        thread; the cache is passed by, unless `cached`: then what it holds is not read again. With
+        thread; the cache is passed by, unless `cached` (PEEK or FILL, see table_cursor.pxd). With
         `loads` it uses cache and page cache only, on the loop: when a block is missing, seek and
         advance return NEEDS_DISK, `valid` is 0, and that block and those behind it up to
         `readahead_bytes` are noted; seek again after the install."""

@@ -8,6 +8,11 @@ from engine.table cimport Table
 from engine.table_file cimport TableFile
 from libc.stdint cimport uint32_t, uint64_t
 
+cdef enum:
+    PEEK = 1       # what the cache holds is not read again
+    FILL = 2       # and what is read goes into it as long as there is room; on the owner's thread only
+
+
 cdef struct Piece:
     const char* at             # raw bytes of one block; NULL: it is damaged
     uint32_t length
@@ -20,7 +25,7 @@ cdef class TableCursor(Cursor):
     cdef Loads loads
     cdef object decompressor
     cdef uint64_t readahead_bytes
-    cdef bint cached
+    cdef int cached                    # 0: the cache is passed by
     cdef BlockPlace place
     cdef uint32_t segment              # which one `meta` describes
     cdef Block meta_block
@@ -35,6 +40,7 @@ cdef class TableCursor(Cursor):
     cdef int _open_run(self, uint32_t first) except -1
     cdef int _read_run(self, uint32_t first) except -1
     cdef int _take_cached(self, uint32_t first) except -1
+    cdef int _leave(self, Block block, bint is_meta) except -1
     cdef int _add_piece(self, Block block) except -1
     cdef int _lend_block(self, uint32_t first) except -1
     cdef int _enter(self, uint32_t block) except -1 nogil

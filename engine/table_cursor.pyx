@@ -2,7 +2,7 @@
 
 Offline (compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread and
 opens them together, then walks through the run without the GIL; a snapshot takes what the cache
-holds from there. On the loop (with `loads`): takes block by block from the cache and never waits;
+holds from there, and a scan of the engine's owner leaves there what there is room for. On the loop (with `loads`): takes block by block from the cache and never waits;
 see Table.cursor.
 
 Place in the table = segment (its meta is open), run (blocks of that segment that are open), block,
@@ -10,7 +10,7 @@ entry. Moving on tries the innermost first.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from engine.block cimport Block, open_run
+from engine.block cimport Block, open_run, own
 from engine.block_reader cimport (
     DAMAGED, OVER, THERE, first_in_block, next_in_block, open_view, seek_in_block,
 )
@@ -26,7 +26,7 @@ from engine.errors import DamagedFile, NeedsDisk
 cdef class TableCursor(Cursor):
     """Made by Table.cursor()."""
 
-    def __init__(self, Table table, Loads loads, readahead_bytes, cached=False):
+    def __init__(self, Table table, Loads loads, readahead_bytes, cached=0):
         if table.source is None:
             raise ValueError(f"{table.path} was closed")
         self.table = table
@@ -129,6 +129,7 @@ cdef class TableCursor(Cursor):
                 block = self.table.cache.peek(self.table.number, offset, True)
             if block is None:
                 block = self.table.read(self.source, self.decompressor, offset, length, True)
+                self._leave(block, True)
         self.run_count = 0
         self.meta_block = block
         if block is None:
@@ -167,6 +168,12 @@ cdef class TableCursor(Cursor):
         if held:
             self.held = held
         return self.run_count
+
+    cdef int _leave(self, Block block, bint is_meta) except -1:
+        """Put a block that was read into the cache, if that is asked for and room is there."""
+        if self.cached == FILL and self.table.cache.has_room(block.length):
+            self.table.cache.put(self.table.number, block.offset, own(block), is_meta)
+        return 0
 
     cdef int _add_piece(self, Block block) except -1:
         cdef Piece piece
@@ -213,6 +220,7 @@ cdef class TableCursor(Cursor):
                 append(&self.pieces, &piece, sizeof(Piece))
                 self.run_count += 1
                 break
+            self._leave(block, False)
             self._add_piece(block)
         return 0
 

@@ -35,7 +35,7 @@ def test_nothing_is_lost_and_nothing_is_made_up():
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_named_scenario(name):
-    failures = list(run_many(FIRST, SCENARIO_SEEDS, name))
+    failures = list(run_many(FIRST, SCENARIO_SEEDS if name != "frozen" else SCENARIO_SEEDS // 2, name))
     assert not failures, "\n\n".join(failures[:5])
 
 
@@ -76,7 +76,7 @@ def test_the_order_of_hashes_plays_no_part(seed):
 
 @pytest.mark.parametrize("canary, scenario", [
     ("impatient", "away"), ("squeamish", "away"), ("amnesiac", "heir"), ("boastful", "lonely"),
-    ("deaf", "lonely"), ("generous", "minority"),
+    ("deaf", "lonely"), ("generous", "minority"), ("credulous", "frozen"),
 ])
 def test_a_canary_of_a_scenario_is_caught(canary, scenario):
     for seed in range(24):

@@ -9,6 +9,7 @@
     amnesiac     a restart forgets the hints that a node kept
     boastful     a keeper of hints acknowledges without keeping them
     deaf         a keeper of hints is asked for one, and knows of none
+    credulous    the failure detector sees no silence
     generous     with strict quorums hints count all the same
 """
 
@@ -117,6 +118,11 @@ class Deaf(Honest):
         return True
 
 
+class Credulous(Honest):
+    def started(self, node):
+        node.gossip.membership.detector.check = lambda now, expected_ms: None
+
+
 class Generous(Honest):
     def started(self, node):
         node.coordinator.sloppy = True
@@ -124,7 +130,7 @@ class Generous(Honest):
 
 CANARIES = {"": Honest, "forgetful": Forgetful, "lenient": Lenient, "hasty": Hasty, "lazy": Lazy,
             "impatient": Impatient, "squeamish": Squeamish, "amnesiac": Amnesiac, "boastful": Boastful,
-            "deaf": Deaf, "generous": Generous}
+            "deaf": Deaf, "generous": Generous, "credulous": Credulous}
 
 
 def named(name, world):

@@ -9,6 +9,7 @@
               are back: what it took is with the keepers of hints alone, which are killed once meanwhile
     lonely    two replicas of three are down, quorums are sloppy: writes at QUORUM are taken by the one
               that is left with hints beside it, and reads at QUORUM find them
+    frozen    two of five nodes freeze: their connections stand, and only gossip tells that they are down
     minority  the same with strict quorums: no write is accepted, no read answers
 
 `python -m tests.sim --scenario away --seed 3`
@@ -18,17 +19,19 @@ from tests.sim.clock import stream
 from tests.sim.faults import Fault
 from tests.sim.scenario import PARTITIONS, draw_options
 
+SUSPECTED_MS = 4000             # by then gossip has told everybody
 DETECTED_MS = 2500              # by then everybody has noticed, and what was under way has timed out
 
 
 def begin(name, seed, **changes):
     """Calm but for what the scenario does."""
     options = draw_options(
-        seed, **{"weather": "calm", "loss": 0.0, "doubles": 0.0, "stragglers": 0.0, "schedule": [],
-                 "replicas": 3, "extreme_clocks": False, "sticky": False,
-                 "break_ms": (50, 300), "roaming": 0.3,
-                 "modes": ("plain", "plain", "mixed", "single"), "expiring": 0.3, "deleting": 0.5,
-                 "key_count": 30, "slow_syncs": 0, "seal_chance": 0.03, "clients": 5, **changes})
+        seed, **{
+            "weather": "calm", "gossip": False, "loss": 0.0, "doubles": 0.0, "stragglers": 0.0,
+            "schedule": [], "replicas": 3, "extreme_clocks": False, "sticky": False,
+            "break_ms": (50, 300), "roaming": 0.3, "expiring": 0.3, "deleting": 0.5,
+            "modes": ("plain", "plain", "mixed", "single"), "key_count": 30, "slow_syncs": 0,
+            "seal_chance": 0.03, "clients": 5, **changes})
     random = stream(seed, name)
     options.scenario = name
     # Every key is written soon; later some are quiet, so that their last word is proved and purged.
@@ -93,5 +96,14 @@ def minority(seed):
     return lonely(seed, "minority", sloppy=False)
 
 
+def frozen(seed):
+    options, random = begin("frozen", seed, nodes=5, heal_ms=14_000, last_ms=12_900, hints=True,
+                            sloppy=True, hint_window_ms=60_000, gossip=True)
+    down = random.sample(range(5), 2)
+    options.schedule = [Fault(3000, "pause", (node,), 10_000) for node in down]
+    options.steady, options.down = (3000 + SUSPECTED_MS, 12_900), tuple(down)
+    return options
+
+
 SCENARIOS = {"away": away, "wiped": wiped, "keeper": keeper, "heir": heir, "lonely": lonely,
-             "minority": minority}
+             "minority": minority, "frozen": frozen}

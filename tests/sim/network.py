@@ -90,6 +90,22 @@ class Network:
         self.world.trace.note(f"node {other}", f"from {one}", frame)
         node.deliver(node.frame_arrives, one, (link, epoch), frame)
 
+    def gossip(self, node, target, payload):
+        """A message of the membership, on a connection of its own."""
+        one, number = node.number, self.random.random()
+        if not self.cut[one][target] and not (self.lossy and number < self.options.loss):
+            delay_ms = self.options.delay_ms * self.random.expovariate(1.0) + 0.05
+            self.loop.call_later(delay_ms * self.slow[one][target], self.gossip_arrives, node, target,
+                                 payload)
+
+    def gossip_arrives(self, sender, target, payload):
+        machine = self.world.machines[target]
+        if machine.node is not None:
+            self.world.trace.note(f"node {target}", f"gossip from {sender.number}", payload)
+            machine.node.deliver(machine.node.gossip_arrives, sender.number, payload)
+        elif not machine.powerless and not sender.stopped:
+            sender.deliver(sender.gossip_is_refused, target)
+
     # -- connections ---------------------------------------------------------------------------
 
     def started(self, number):
@@ -129,7 +145,7 @@ class Network:
             link.broken_at_ms = now_ms + self.random.uniform(*self.options.break_ms)
         elif now_ms >= link.broken_at_ms:
             if peer.paused and reached:    # the connection stands, the detector has its doubts
-                if not link.doubted:
+                if not link.doubted and not self.options.gossip:
                     link.doubted = True
                     self.tell(link, False)
             else:

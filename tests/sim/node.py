@@ -19,6 +19,7 @@ from cluster.replica import Replica
 from cluster.watermarks import note_lost_disk
 from resp_kv.shell.store import EngineStore
 from tests.sim import commands
+from tests.sim.gossip import Gossip
 from tests.sim.stored import record_of
 
 TICK_MS, IDLE_TICK_MS = 10, 50  # the latter while no request is under way
@@ -57,6 +58,7 @@ class Node(Environment):
         self.hints = Hints(self.coordinator, window_ms=world.options.hint_window_ms,
                            bytes_max=1 << 30) if world.options.hints else None
         self.repairer = self.make_repairer() if world.options.repair else None
+        self.gossip = Gossip(self, world.document) if world.options.gossip else None
         world.canary.started(self)
         self.call_later(self.random.uniform(0, TICK_MS), self.tick)
         if not world.options.always:
@@ -81,7 +83,7 @@ class Node(Environment):
     def stop(self):
         self.stopped = True
         self.world = self.store = self.replica = self.coordinator = self.engine = None
-        self.hints = self.repairer = None
+        self.hints = self.repairer = self.gossip = None
         self.inbox, self.held, self.writing, self.locks, self.syncing = [], [], {}, None, None
 
     # -- the doors of Environment --------------------------------------------------------------
@@ -203,7 +205,16 @@ class Node(Environment):
             return
         self.coordinator.receive_bytes(member, link, frame)
 
+    def gossip_arrives(self, member, payload):
+        self.gossip.arrives(member, payload)
+
+    def gossip_is_refused(self, member):
+        self.gossip.refused(member)
+
     def member_is(self, member, alive):
+        if self.gossip is not None:
+            self.gossip.connection_is(member, alive)
+            return
         self.coordinator.set_gone(member, True)
         self.coordinator.set_alive(member, alive)
 

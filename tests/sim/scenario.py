@@ -56,6 +56,7 @@ class Options:
     write_ms: int = 1000                   # for so long a write may be under way: no client waits longer
     hint_window_ms: int = 3 * 3_600_000
     sloppy: bool = False                   # hints count for W, and reads ask those who keep them
+    gossip: bool = False                   # says who is alive; otherwise the network knows
     repair: bool = True                    # anti-entropy
     repair_interval_ms: int = 2000
     repair_rate: int = 0                   # bytes a second
@@ -136,6 +137,7 @@ def draw_repair(options, random):
     options.final = random.choice(("reads", "repair"))
     options.hints = random.random() < 0.8
     options.hint_window_ms = random.choice((3 * 3_600_000, 3 * 3_600_000, 1500))
+    options.gossip = random.random() < 0.25
     options.sloppy = options.hints and random.random() < 0.3
     if random.random() < 0.5:
         options.heal_ms, options.think_ms = 14_000, random.choice((150, 300))

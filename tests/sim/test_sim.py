@@ -18,7 +18,8 @@ from tests.sim.scenario import draw_options, fast_clock
 ROOT = Path(__file__).parents[2]
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
 SCENARIO_SEEDS = int(os.environ.get("SIM_SCENARIO_SEEDS", "16"))
-REGRESSIONS = [("lonely", 9), ("lonely", 40), ("away", 55), ("away", 14), ("heir", 52)]
+# Each failed before its repair: cold hints, hints of deletes that were purged, late siblings.
+REGRESSIONS = [("lonely", 1), ("lonely", 4), ("heir", 1), ("heir", 4), ("keeper", 3), ("keeper", 10)]
 FIRST = int(os.environ.get("SIM_FIRST", "0"))
 DIGEST = "from tests.sim.run import digest_of; from tests.sim.scenario import draw_options; " \
          "print(digest_of(draw_options({})))"
@@ -35,7 +36,7 @@ def test_nothing_is_lost_and_nothing_is_made_up():
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_named_scenario(name):
-    failures = list(run_many(FIRST, SCENARIO_SEEDS, name))
+    failures = list(run_many(FIRST, SCENARIO_SEEDS if name != "frozen" else SCENARIO_SEEDS // 2, name))
     assert not failures, "\n\n".join(failures[:5])
 
 
@@ -76,7 +77,7 @@ def test_the_order_of_hashes_plays_no_part(seed):
 
 @pytest.mark.parametrize("canary, scenario", [
     ("impatient", "away"), ("squeamish", "away"), ("amnesiac", "heir"), ("boastful", "lonely"),
-    ("deaf", "lonely"), ("generous", "minority"),
+    ("deaf", "lonely"), ("generous", "minority"), ("credulous", "frozen"),
 ])
 def test_a_canary_of_a_scenario_is_caught(canary, scenario):
     for seed in range(24):

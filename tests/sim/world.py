@@ -21,6 +21,7 @@ from tests.sim.checkers import (
 from tests.sim.client import Client
 from tests.sim.clock import Loop, stream
 from tests.sim.faults import Faults
+from tests.sim.gossip import document_of
 from tests.sim.history import OK, Key, Operation
 from tests.sim.machine import Machine
 from tests.sim.network import Network
@@ -43,6 +44,7 @@ class World:
                         for i in range(options.nodes)]
         self.places = options.places or [self.random.sample(range(options.nodes), options.replicas)
                        for _ in range(PARTITIONS)]
+        self.document = document_of(options.nodes, self.places) if options.gossip else None
         self.machines = [Machine(self, i, self.folder, self.draw_clock(i))
                          for i in range(options.nodes)]
         self.network = Network(self)

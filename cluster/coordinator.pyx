@@ -362,6 +362,7 @@ cdef class Coordinator(Writes):
             "read_repairs": self.repairs, "hedged_requests": self.hedges,
             "timeouts": self.timeouts, "no_quorums": self.no_quorums,
             "requests_under_way": len(self.pending), "cold_requests": len(self.cold),
+            "silent_members": sum([self.is_silent(member) for member in range(len(self.members))]),
             "usual_read_ms": f"{self.usual_ms:.2f}",
             "replica_writes": self.replica.writes, "replica_merges": self.replica.merges,
             "replica_superseded": self.replica.superseded,

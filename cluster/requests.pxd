@@ -22,6 +22,7 @@ cdef class Requests:
     cdef dict queues
     cdef readonly uint64_t next_id
     cdef list uncommitted, unsynced, cold
+    cdef object late                         # answered requests of which a lost member leaves no more
     cdef object young                        # (monotonic ms, Request) not yet hedged
     cdef public object executor, journal, repairer, hints
     cdef readonly object pace                # of what nobody waits for

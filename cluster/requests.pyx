@@ -19,6 +19,7 @@ from cluster.pace import Pace
 
 COLD_MAX = 65_536
 HEDGE_MS_MIN, HEDGE_MS_MAX = 10.0, 1000.0
+LATE_AT_ONCE = 100
 
 
 cdef class Requests:
@@ -34,7 +35,7 @@ cdef class Requests:
         self.silence, self.pace = Silence(), Pace()
         self.pending, self.queues = {}, {}
         self.uncommitted, self.unsynced, self.cold = [], [], []
-        self.young = deque()
+        self.young, self.late = deque(), deque()
         self.read_level = self.write_level = levels.QUORUM
         self.read_timeout_ms, self.write_timeout_ms = 5000, 2000
         self.usual_ms = HEDGE_MS_MIN
@@ -192,6 +193,8 @@ cdef class Requests:
         hedge_ms = min(HEDGE_MS_MAX, max(HEDGE_MS_MIN, 2 * self.usual_ms))
         while self.young and (<Request>self.young[0]).began_ms + hedge_ms <= monotonic_ms:
             self.hedge(self.young.popleft())
+        for _ in range(min(LATE_AT_ONCE, len(self.late))):
+            self.judge(self.late.popleft())
         for queue in list(self.queues.values()):
             while queue.first is not None and queue.first.expires_ms <= monotonic_ms:
                 self.expire(queue.first)
@@ -233,7 +236,10 @@ cdef class Requests:
         self.coordinate(request)
 
     def member_lost(self, int member):
-        """Its connection broke, or it was declared down: it will not answer what is under way."""
+        """Its connection broke, or it was declared down: it will not answer what is under way.
+
+        Writes that were answered long ago may wait for it by the ten thousand, if it froze. Keeping hints
+        for all of them at once would stop this node for some tenths of a second: ticks do that."""
         cdef Request request
         cdef int position
         for request in list(self.pending.values()):
@@ -249,7 +255,10 @@ cdef class Requests:
             position = request.plan.position(member)
             if position >= 0 and request.open & (1 << position):
                 request.open &= ~(1 << position)
-                self.judge(request)
+                if request.result == OPEN:
+                    self.judge(request)
+                elif request.open == 0:
+                    self.late.append(request)
 
     def judge(self, Request request):
         if request.kind == READING:

@@ -60,7 +60,7 @@ def parse(arguments):
     parser.add_argument("--nodes", type=lambda text: [int(word) for word in text.split(",")], default=[3, 5])
     parser.add_argument("--rate", type=float, default=1000, help="commands a second, for latency")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of the case repair")
-    parser.add_argument("--rounds", type=int, default=3, help="of the cases hints and refill")
+    parser.add_argument("--rounds", type=int, default=2, help="of the cases hints and refill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pictures", metavar="FOLDER", help="write an SVG for each fault there")
     parser.add_argument("--json", metavar="FILE", help="append one line with everything measured")

@@ -277,6 +277,21 @@ def test_a_coordinator_that_is_lost_with_a_write(nodes):
     assert written.succeeded and nodes.value(2, b"a") == b"1"
 
 
+def test_what_a_frozen_member_has_not_answered_is_cleared_up_in_slices(nodes):
+    """Their clients have their answers; all at once they would stop the node."""
+    freeze(nodes, 2)
+    assert all(nodes.write(0, b"%d" % number, b"v").succeeded for number in range(250))
+    coordinator = nodes[0].coordinator
+    waiting = nodes.write(0, b"all", b"v", level=levels.ALL)
+    coordinator.set_alive(2, False)
+    assert waiting.text.startswith("NOQUORUM 3 responses were required but only 2")
+    left = []
+    for _ in range(4):
+        left.append(coordinator.stats()["requests_under_way"])
+        nodes.pass_ms(10)
+    assert left == [250, 150, 50, 0]
+
+
 def test_a_coordinator_that_reaches_nobody_else_is_not_the_last_word(five):
     """It has just been started: the others reach it, and it has no connections of its own yet."""
     for other in (3, 4):

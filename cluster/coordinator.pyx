@@ -364,6 +364,7 @@ cdef class Coordinator(Writes):
             "requests_under_way": len(self.pending), "cold_requests": len(self.cold),
             "silent_members": sum([self.is_silent(member) for member in range(len(self.members))]),
             "usual_read_ms": f"{self.usual_ms:.2f}",
+            "background_rate": round(self.pace.rate), "background_credit": round(self.pace.tokens),
             "replica_writes": self.replica.writes, "replica_merges": self.replica.merges,
             "replica_superseded": self.replica.superseded,
         }

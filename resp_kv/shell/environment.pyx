@@ -38,7 +38,16 @@ cdef class ShellEnvironment(Environment):
         return self.peers.send_gossip(address, payload)
 
     def call_later(self, delay_ms, callback):
-        return self.loop.call_later(delay_ms / 1000, callback)
+        """As a turn of its own: the clocks are read before, and what is sent goes out behind it."""
+        return self.loop.call_later(delay_ms / 1000, self.as_turn, callback)
+
+    def as_turn(self, callback):
+        if self.driver is None:
+            callback()
+            return
+        self.driver.begin_outside()
+        callback()
+        self.driver.finish_outside()
 
     def walk(self, walk, done):
         self.walker.start(self.store.walk(walk), walk, done)

@@ -3,6 +3,7 @@
     no keys                     runs here, on this node's own state (PING, SCAN, CONFIG, ...)
     reads                       here: a quorum read of each key, then the handler
     reads and writes            at the preferred coordinator: the whole command goes there
+    MSET DEL UNLINK SETEX       there, too; at the next replica while that one owes answers for long
     KV.SET, KV.DEL with CONTEXT  here if this node holds a replica: such a write says itself what it
                                 has seen, so it needs no one place where writers meet
     MGET MSET DEL UNLINK EXISTS TOUCH over several slots      taken apart, gathered in order
@@ -31,6 +32,8 @@ log = logging.getLogger("resp_kv.replicator")
 LOCAL, STARTED, WAIT = object(), object(), object()
 CROSS_SLOT = "CROSSSLOT Keys in request don't hash to the same slot"
 SUMMED = frozenset(("del", "unlink", "exists", "touch"))
+BLIND = frozenset(("del", "unlink", "mset", "setex", "psetex"))
+CONDITIONS = frozenset((b"NX", b"XX", b"GET", b"KEEPTTL"))
 SWEEPING = frozenset(("flushdb", "flushall"))
 RESP3 = 16                     # as wire.pxd numbers the flag
 KEY_BYTES_MAX = 65_529
@@ -120,6 +123,8 @@ class Replicator:
         member = self.coordinator.preferred(plan, job.levels.write)
         if job.anywhere and plan.mine >= 0:
             member = self.coordinator.me
+        elif member >= 0 and job.is_blind and self.coordinator.is_silent(member):
+            member = self.instead_of(member, plan)
         if member < 0:
             then(None, "CLUSTERDOWN no replica of this key is alive")
         elif member == self.coordinator.me:
@@ -128,6 +133,11 @@ class Replicator:
                                           job.levels.write_timeout_ms, job.flags,
                                           ReplySink(self.or_at_the_next(job, plan, member, then))):
             self.execute_elsewhere(job, plan, then)
+
+    def instead_of(self, silent, plan):
+        """A replica that answers, for a coordinator that has owed answers for a while."""
+        return next((member for member in plan.replicas if self.coordinator.is_alive(member)
+                     and not self.coordinator.is_silent(member)), silent)
 
     def execute_elsewhere(self, job, plan, then):
         """The coordinator cannot be reached, and certainly has not got it: the next one."""
@@ -279,6 +289,14 @@ class Job:
         self.stored = [stored_key(node.keyspaces[db].database, key) for db, key in named]
         self.writes = self.queued is not None or (
             self.row.is_write and not harmless(self)) or self.row.at_coordinator
+
+    @property
+    def is_blind(self):
+        """Whether it replaces whatever is there, like a plain SET: then any replica may coordinate it, since
+        it may meet others of its kind anyway. (How many keys a DEL finds is not exact then.)"""
+        return self.row is not None and self.queued is None and (
+            self.row.name in BLIND or (self.row.name == "set" and not any(
+                word.upper() in CONDITIONS for word in self.args[3:])))
 
     def commands(self):
         return [(self.row, self.args)] if self.queued is None else self.queued

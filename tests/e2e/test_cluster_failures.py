@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import socket
+import time
 
 import pytest
 import redis
@@ -179,6 +180,26 @@ def test_a_node_freezes_under_load(cluster):
     cluster.kill(0)
     load.check(cluster[2].client())
     cluster.start(0)
+
+
+def test_blind_commands_go_round_a_node_that_froze(cluster):
+    """Long before it is declared down."""
+    keys = [f"k{number}" for number in range(60)]
+    client = cluster[0].client()
+    assert client.mset(dict.fromkeys(keys, "old"))
+    cluster.freeze(2)
+    for number in range(300):                  # until this node has noticed who owes it answers
+        client.set(f"other{number}", "x")
+    time.sleep(0.3)
+    for key in keys[:20]:
+        assert client.delete(key) == 1
+    assert client.unlink(*keys[20:40]) == 20
+    assert client.mset(dict.fromkeys(keys[40:], "new")) and client.execute_command("SETEX", "k40", 100, "newer")
+    assert client.set("k41", "newer", ex=100)
+    cluster.thaw(2)
+    cluster.wait_for("ok")
+    for node in cluster.nodes:
+        assert node.client().mget(keys) == [None] * 40 + [b"newer"] * 2 + [b"new"] * 18
 
 
 @pytest.mark.parametrize("command", [["GETSET", "old"], ["APPEND", "old"], ["SETRANGE", "0", "old"],

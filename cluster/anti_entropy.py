@@ -42,6 +42,8 @@ RETRY_MS = 10_000          # after a round that did not verify
 RETURN_MS = 2_000          # within which partitions of a member that came back are looked at
 FIRST_MS = 10_000          # after the start; scans of everything should not meet the clients' rush
 SPREAD_MS = 60_000
+HINTS_FIRST_MS = 1_000
+UNTOLD_MS = 60_000         # until then the first replica has compared it, most often
 NO_ROOM_MS = 50
 BURST_BYTES = 128 << 10
 DRIFT_MS = 1_000
@@ -68,6 +70,7 @@ class Part:
         self.waiting = []              # for the tree to be up to date
         self.differing = 0             # leaves, when they were compared last
         self.error = None              # what kept the last round from verifying it
+        self.untold = False            # hints for another replica were dropped since
         self.proved_ms = 0             # wall clock
 
     @property
@@ -253,11 +256,20 @@ class Repairer:
             part = self.parts[partition]
             if running >= (ROUNDS_MAX if rest else URGENT_ROUNDS_MAX):
                 return
-            if rest and self.leader(part) != self.coordinator.me:
+            if rest and not part.untold and self.leader(part) != self.coordinator.me:
                 part.due_ms = now_ms + self.options.interval_ms
+                continue
+            if rest and self.hands_over(part):
+                part.due_ms = now_ms + HINTS_FIRST_MS
                 continue
             running += 1
             self.begin(part)
+
+    def hands_over(self, part):
+        """Whether this node has hints under way to one of the replicas: what they will tell need not be
+        looked for, and nothing as young as the oldest of them can be proved."""
+        hints = self.coordinator.hints
+        return hints is not None and any(member in hints.replays for member in part.others)
 
     def leader(self, part):
         return self.coordinator.preferred(part.plan, 0)
@@ -297,7 +309,7 @@ class Repairer:
         self.marks.verify(part.partition, verified_hlc, line_hlc)
         part.tree.use_line(part.line_hlc)
         part.proved_ms = self.clock.now_ms
-        part.error = None
+        part.error, part.untold = None, False
 
     def meet_line(self, part, line_hlc):
         """Another replica may purge up to here."""
@@ -309,8 +321,8 @@ class Repairer:
         """A hint for another replica was dropped: only a comparison finds what it has missed."""
         part = self.parts.get(partition)
         if part is not None and part.error is None:
-            part.error = f"hints for {self.name_of(member)} were dropped"
-            part.due_ms = min(part.due_ms, self.env.monotonic_ms + RETRY_MS)
+            part.error, part.untold = f"hints for {self.name_of(member)} were dropped", True
+            part.due_ms = min(part.due_ms, self.env.monotonic_ms + UNTOLD_MS)
 
     def lose_all(self):
         """This node's disk was lost."""

@@ -36,6 +36,7 @@ HINT_PREFIX_BYTES = 4
 STORED_KEY_BYTES_MAX = 65_535 - HINT_PREFIX_BYTES
 BATCH = 64                        # hints under way to one target
 LANES_AT_ONCE = 16                # looked into in one turn
+HINT_RECORDS = 1.5                # what a hint costs for the pace: stored there, and taken away here
 QUICK_MS = 10                     # a batch that takes longer shows that the target is busy
 REST, REST_MS_MAX = 9, 1000
 TIMEOUT_MS = 5000
@@ -249,7 +250,7 @@ class Replay:
             return
         coordinator = self.hints.coordinator
         self.began_ms = self.env.monotonic_ms
-        self.wait_ms = coordinator.pace.spend(len(found) + records_in(
+        self.wait_ms = coordinator.pace.spend(HINT_RECORDS * len(found) + records_in(
             sum([len(version[6]) for version in found])))
         coordinator.write_to(self.plan, [(version[0][HINT_PREFIX_BYTES:], *version[1:])
                                          for version in found], TIMEOUT_MS, HandedOver(self, found))

@@ -2,8 +2,8 @@
 
 Offline (compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread and
 opens them together, then walks through the run without the GIL; a snapshot takes what the cache
-holds from there, and a scan of the engine's owner leaves there what there is room for. On the loop (with `loads`): takes block by block from the cache and never waits;
-see Table.cursor.
+holds from there, and a scan of the engine's owner leaves there what there is room for. On the loop
+(with `loads`): takes block by block from the cache and never waits; see Table.cursor.
 
 Place in the table = segment (its meta is open), run (blocks of that segment that are open), block,
 entry. Moving on tries the innermost first.

@@ -16,7 +16,7 @@ Left out: how much faster a node is than the one that FULL and BUSY were measure
 """
 
 FULL, LEAST = 30_000.0, 100.0
-BUSY = 5_000.0
+BUSY = 12_000.0
 SHARE = 0.04
 RECORD_BYTES = 256
 BURST_S = 0.1

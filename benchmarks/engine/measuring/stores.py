@@ -46,7 +46,8 @@ class RespKv:
         self.Batch, self.WriteRefused = Batch, WriteRefused
         options = Options(
             memtable_bytes=2 * buffer_bytes, block_cache_bytes=cache_bytes,
-            compression_level=level, **{"level_bytes_base": 4 * buffer_bytes, **more},
+            compression_level=level, **{"level_bytes_base": 4 * buffer_bytes,
+                                        "table_bytes_max": buffer_bytes, **more},
         )
         self.engine = Engine.open(path, options)
         self.threads = ThreadPoolExecutor(2, "step")

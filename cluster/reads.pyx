@@ -52,8 +52,8 @@ cdef class Reads(Requests):
     cdef int ask_enough(self, Request request) except -1:
         """Ask so many replicas that the level can be met by them; this node first."""
         cdef Plan plan = request.plan
-        cdef uint32_t free = self.living(plan) & ~request.asked, silent = self.silent(plan)
-        cdef uint32_t last = silent | self.refusing(plan)
+        cdef uint32_t free = self.living(plan) & ~request.asked, silent
+        cdef uint32_t last = self.asked_last(plan, &silent)
         cdef uint32_t hopeful = request.acks | request.open, chosen = 0
         if request.need.met(hopeful):
             return 0

@@ -35,12 +35,12 @@ cdef class Requests:
     cdef Plan plan_of(self, const char* key)
     cpdef int preferred(self, Plan plan, int level)
     cdef int quickest(self, Plan plan, int level)
+    cpdef int next_answering(self, Plan plan, int level)
     cdef Request make(self, int kind, Plan plan, Sink sink, int level, uint32_t timeout_ms)
     cdef int finish(self, Request request, int result, str text) except -1
     cdef int forget(self, Request request) except -1
     cdef uint32_t living(self, Plan plan) noexcept
-    cdef uint32_t silent(self, Plan plan) noexcept
-    cdef uint32_t refusing(self, Plan plan) noexcept
+    cdef uint32_t asked_last(self, Plan plan, uint32_t* silent) noexcept
     cdef bint drifted(self, uint64_t hlc) noexcept
     cdef int coordinate(self, Request request) except -1
     cdef int judge_write(self, Request request) except -1

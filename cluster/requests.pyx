@@ -77,23 +77,18 @@ cdef class Requests:
                 mask |= 1 << i
         return mask
 
-    cdef uint32_t silent(self, Plan plan) noexcept:
-        """Replicas that are best asked last (silence.pyx)."""
-        cdef uint32_t mask = 0
+    cdef uint32_t asked_last(self, Plan plan, uint32_t* silent) noexcept:
+        """Replicas that are best asked last (silence.pyx): the silent ones, and those that lately refused to
+        be read, because they are being refilled."""
+        cdef uint32_t refusing = 0
         cdef int i
+        silent[0] = 0
         for i in range(plan.count):
             if self.silence.is_silent(plan.members[i], self.env.monotonic_ms):
-                mask |= 1 << i
-        return mask
-
-    cdef uint32_t refusing(self, Plan plan) noexcept:
-        """Replicas that lately refused to be read, because they are being refilled."""
-        cdef uint32_t mask = 0
-        cdef int i
-        for i in range(plan.count):
-            if self.silence.is_refusing(plan.members[i], self.env.monotonic_ms):
-                mask |= 1 << i
-        return mask
+                silent[0] |= 1 << i
+            elif self.silence.is_refusing(plan.members[i], self.env.monotonic_ms):
+                refusing |= 1 << i
+        return silent[0] | refusing
 
     def is_silent(self, int member):
         return bool(self.silence.is_silent(member, self.env.monotonic_ms))
@@ -122,16 +117,23 @@ cdef class Requests:
     cdef int quickest(self, Plan plan, int level):
         """Who coordinates a blind write: the preferred one, unless it owes answers; then the next that does
         not, this node if there is none. (It may run twice and anywhere, unlike a command that reads.)"""
-        cdef int i, member = self.preferred(plan, level)
-        cdef bint near = level in levels.LOCAL
+        cdef int member = self.preferred(plan, level)
         if member < 0 or not self.silence.is_silent(member, self.env.monotonic_ms):
             return member
+        member = self.next_answering(plan, level)
+        return self.me if member < 0 else member
+
+    cpdef int next_answering(self, Plan plan, int level):
+        """The first replica that lives and owes no answers, -1: none. For a level that counts in one data
+        centre: the first one there."""
+        cdef int i, member
+        cdef bint near = level in levels.LOCAL
         for i in range(plan.count):
             member = plan.members[i]
             if (self.alive[member] and not self.silence.is_silent(member, self.env.monotonic_ms)
                     and (not near or plan.places[i] == plan.here)):
                 return member
-        return self.me
+        return -1
 
     cdef bint drifted(self, uint64_t hlc) noexcept:
         return hlc > ((self.clock.now_ms + self.clock.drift_ms_max) << 16)
@@ -216,12 +218,13 @@ cdef class Requests:
 
     def hedge(self, Request request):
         """It takes unusually long: ask one replica more, or do it here."""
-        cdef uint32_t others
+        cdef uint32_t others, silent
         if request.result != OPEN:
             return
         if request.kind == READING:
             others = self.living(request.plan) & ~request.asked
-            others = (others & ~self.silent(request.plan)) or others
+            self.asked_last(request.plan, &silent)
+            others = (others & ~silent) or others
             if others:
                 self.hedges += 1
                 request.hedged |= others & (~others + 1)

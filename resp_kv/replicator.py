@@ -124,7 +124,8 @@ class Replicator:
         if job.anywhere and plan.mine >= 0:
             member = self.coordinator.me
         elif member >= 0 and job.is_blind and self.coordinator.is_silent(member):
-            member = self.instead_of(member, plan)
+            answering = self.coordinator.next_answering(plan, job.levels.write)
+            member = answering if answering >= 0 else member
         if member < 0:
             then(None, "CLUSTERDOWN no replica of this key is alive")
         elif member == self.coordinator.me:
@@ -133,11 +134,6 @@ class Replicator:
                                           job.levels.write_timeout_ms, job.flags,
                                           ReplySink(self.or_at_the_next(job, plan, member, then))):
             self.execute_elsewhere(job, plan, then)
-
-    def instead_of(self, silent, plan):
-        """A replica that answers, for a coordinator that has owed answers for a while."""
-        return next((member for member in plan.replicas if self.coordinator.is_alive(member)
-                     and not self.coordinator.is_silent(member)), silent)
 
     def execute_elsewhere(self, job, plan, then):
         """The coordinator cannot be reached, and certainly has not got it: the next one."""

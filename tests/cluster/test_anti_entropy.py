@@ -236,14 +236,20 @@ def test_purged_on_one_replica_only_makes_no_difference(make):
     assert cluster.contents(0) == {} and len(cluster.contents(1)) == 2
 
 
-def test_a_late_write_does_not_bring_back_what_was_purged(make):
-    cluster = make()
+def purged_everywhere(cluster):
+    """Delete the key a, and purge it; a timestamp from before."""
     late = cluster.nodes[0].clock.stamp()
     cluster.store([0, 1, 2], b"a", tombstone=True)
     proved(cluster)
     for number in range(3):
         purge(cluster, number)
         assert cluster.contents(number) == {}
+    return late
+
+
+def test_a_late_write_does_not_bring_back_what_was_purged(make):
+    cluster = make()
+    late = purged_everywhere(cluster)
     node = cluster.nodes[0]
     cluster.store(0, b"a", b"back from the dead", hlc=late)
     line_hlc = node.repairer.parts[node.coordinator.plan_for(stored_key(0, b"a")).partition].line_hlc
@@ -256,11 +262,7 @@ def test_a_late_write_does_not_bring_back_what_was_purged(make):
 
 def test_a_late_write_is_no_sibling_of_what_was_written_after_the_purge(make):
     cluster = make()
-    late = cluster.nodes[0].clock.stamp()
-    cluster.store([0, 1, 2], b"a", tombstone=True)
-    proved(cluster)
-    for number in range(3):
-        purge(cluster, number)
+    late = purged_everywhere(cluster)
     cluster.store_causal(0, b"a", b"new")
     cluster.repair()
     cluster.store(1, b"a", b"back from the dead", hlc=late)

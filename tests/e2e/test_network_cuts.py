@@ -87,6 +87,13 @@ def same_everywhere(cluster, values):
             assert dict(zip(values, client.mget(list(values)))) == values
 
 
+def assert_unharmed(cluster, load):
+    """No client saw an error, and every node knows what was acknowledged."""
+    assert load.errors == [], cluster.logs
+    for node in cluster.nodes:
+        load.check(node.client())
+
+
 # -- the majority ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("how", ["vanish", "unplugged"])
@@ -99,9 +106,7 @@ def test_one_of_three_is_cut_off_under_load(strict, how):
         strict.network.heal()
         strict.wait_for("ok")
         load.go_on(300)
-    assert load.errors == [], strict.logs
-    for node in strict.nodes:
-        load.check(node.client())
+    assert_unharmed(strict, load)
 
 
 def test_packets_of_one_direction_between_two_vanish(strict):
@@ -116,9 +121,7 @@ def test_packets_of_one_direction_between_two_vanish(strict):
         strict.network.heal()
         strict.wait_for("ok")
         load.go_on(300)
-    assert load.errors == [], strict.logs
-    for node in strict.nodes:
-        load.check(node.client())
+    assert_unharmed(strict, load)
 
 
 # -- a minority that is strict --------------------------------------------------------------------

@@ -118,12 +118,12 @@ class Cluster:
             return False
 
     def wait_for_loss(self, *numbers):
-        """Until every running node knows that these cannot be reached."""
+        """Until every running node sends these nothing more: a suspect is still asked."""
         lost = {self.nodes[number].port for number in numbers}
         for node in self.running():
             if node.port not in lost:
                 with node.client() as client:
-                    eventually(lambda client=client: not lost & self.reached_by(client))
+                    eventually(lambda client=client: not lost & self.seen_by(client, without={"fail"}))
 
     def mend(self):
         """All run and reach each other."""
@@ -136,9 +136,13 @@ class Cluster:
         self.wait_for("ok")
 
     def reached_by(self, client):
-        """The ports of the nodes that a node takes for reachable, itself included."""
+        """The ports of the nodes that a node takes for reachable and sound, itself included."""
+        return self.seen_by(client, without={"fail", "fail?"})
+
+    def seen_by(self, client, without):
+        """The ports of the nodes that a node has a connection to, and that have none of these flags."""
         return {int(address.rpartition(":")[2]) for address, node in client.cluster("NODES").items()
-                if node["connected"] and not {"fail", "fail?"} & set(node["flags"].split(","))}
+                if node["connected"] and not without & set(node["flags"].split(","))}
 
     def clients(self, **options):
         return [node.client(**options) for node in self.running()]

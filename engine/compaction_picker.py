@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 GARBAGE_SHARE = 0.5
-MOVED_SHARE_MIN = 0.25         # of a full table: what may leave level 0 unmerged
+MOVED_SHARE_MIN = 1 / 8        # of a full table: what may leave level 0 unmerged
 
 
 @dataclass(frozen=True, slots=True)

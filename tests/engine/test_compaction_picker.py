@@ -68,7 +68,7 @@ def test_a_table_with_nothing_below_moves():
     assert described(choice) == (1, 2, [1], "size")
 
 
-LARGE = OPTIONS.table_bytes_max // 4
+LARGE = OPTIONS.table_bytes_max // 8
 
 
 def test_a_table_of_level_0_that_overlaps_nothing_moves_the_oldest_first():

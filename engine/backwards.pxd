@@ -17,8 +17,7 @@ cdef class ReverseTableCursor(TableCursor):
     cdef Buffer keys                   # their keys
     cdef uint32_t before               # how many of them are yet to come
     cdef int show_last(self) except -1 nogil
-    cdef int open_segment(self, uint32_t segment) except -1
-    cdef int open_run_up_to(self, uint32_t last) except -1
+    cdef int open_run_up_to(self, uint32_t last) except -1 nogil
     cdef int unfold(self, uint32_t block) except -1 nogil
 
 

@@ -73,8 +73,7 @@ cdef class ReverseTableCursor(TableCursor):
         self.valid = False
         if key_bytes:
             segment = min(segment, find_in_index(&self.table.top, key, key_bytes))
-        with gil:
-            self.open_segment(segment)
+        self._open_segment(segment)
         block = self.meta.index.count - 1
         if key_bytes:
             block = min(block, find_in_index(&self.meta.index, key, key_bytes))
@@ -104,8 +103,7 @@ cdef class ReverseTableCursor(TableCursor):
             if self.block == 0:
                 if self.segment == 0:
                     return 0
-                with gil:
-                    self.open_segment(self.segment - 1)
+                self._open_segment(self.segment - 1)
                 self.block = self.meta.index.count
             self.unfold(self.block - 1)
         self.before -= 1
@@ -113,10 +111,7 @@ cdef class ReverseTableCursor(TableCursor):
         self.valid = True
         return 0
 
-    cdef int open_segment(self, uint32_t segment) except -1:
-        return self._open_segment(segment)
-
-    cdef int open_run_up_to(self, uint32_t last) except -1:
+    cdef int open_run_up_to(self, uint32_t last) except -1 nogil:
         """Reads a run that ends with that block, or a little behind it."""
         cdef uint32_t first = last
         cdef uint64_t size = load32(self.meta.index.lengths + <size_t>last * 4)
@@ -127,7 +122,7 @@ cdef class ReverseTableCursor(TableCursor):
             first -= 1
         self._open_run(first)
         if last >= self.run_first + self.run_count:
-            self._open_run(last)   # one before it is damaged: not our concern yet
+            self._open_run(last)   # the run is too large to be opened at once
         return 0
 
     cdef int unfold(self, uint32_t block) except -1 nogil:
@@ -138,8 +133,7 @@ cdef class ReverseTableCursor(TableCursor):
         cdef uint32_t i
         cdef int step
         if not self.run_first <= block < self.run_first + self.run_count:
-            with gil:
-                self.open_run_up_to(block)
+            self.open_run_up_to(block)
         self.before = 0
         self.entries.used = self.keys.used = 0
         self._enter(block)

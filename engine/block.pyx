@@ -10,41 +10,25 @@ whole but in the wrong place (a misdirected write): without it that would be a w
 error. The raw size is known before anything is decompressed, so that a block cannot claim more
 memory than BLOCK_BYTES_MAX, and a lying Zstandard header is found out.
 
-The decompressor is the caller's; where the table has a dictionary it must know it. It reads blocks that
-were made without one just as well.
-
-Checksums and Zstandard are Python calls. A lone block (a point read) costs two of them; a run of
-blocks (a scan, a compaction, a batch of loads) goes through one decompressor call, which gives the
-GIL back while it works.
+A lone block (a point read) is opened into memory of its own. A run of neighbours (a scan, a compaction, a
+batch of loads) is opened into one buffer, without the GIL. The decompressor is the caller's, one for each
+thread.
 """
 
-import struct
-
-import google_crc32c
-import zstandard
-
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from engine.buffer cimport append, reserve
+from engine.crc32c cimport crc32c
 from engine.disk cimport File
-from engine.table_file cimport TableFile
 from engine.varint cimport load32
+from engine.zstd cimport content_bytes
 
 from engine.errors import DamagedFile
 
-cdef object crc32c = google_crc32c.value
-cdef object frame_content_size = zstandard.frame_content_size
-cdef size_t GROUP_BYTES = 4 << 20      # raw bytes that one multi-decompress may ask for
-
-
-cdef class Span:
-    """Lends C memory to a Python call, read-only and without a copy. Never outlives the memory."""
-
-    def __getbuffer__(self, Py_buffer* view, int flags):
-        PyBuffer_FillInfo(view, self, <void*>self.at, self.length, 1, flags)
+cdef size_t RUN_BYTES_MAX = 4 << 20      # raw bytes that one run may ask for, unless it is a single block
 
 
 cdef class Block:
-    """Raw bytes of one block, wherever their memory comes from. Immutable."""
+    """Raw bytes of one block. Immutable."""
 
     def __len__(self):
         return self.length
@@ -53,168 +37,124 @@ cdef class Block:
         return self.at[:self.length]
 
 
-cdef uint32_t checksum(Span span, const char* at, size_t length, uint64_t offset) except? 0:
-    """The stored form of the checksum of `length` bytes; `span` is a scratch object."""
-    span.at = at
-    span.length = length
-    return <uint32_t>crc32c(span) ^ <uint32_t>offset
+cdef uint32_t checksum(const char* at, size_t length, uint64_t offset) noexcept nogil:
+    """The stored form of the checksum of `length` bytes."""
+    return crc32c(at, length) ^ <uint32_t>offset
 
 
-cdef bint _check(Span span, const char* stored, size_t length, TableFile source,
-                 uint64_t offset) except -1:
-    """Raises DamagedFile unless trailer and checksum are right; whether it is compressed."""
+cdef const char* check_stored(const char* stored, size_t length, TableFile source, uint64_t offset) noexcept nogil:
+    """NULL when trailer and checksum are right, else what is wrong."""
     cdef uint8_t compression
     cdef uint32_t raw_bytes
+    cdef uint64_t claimed
     if length < TRAILER_BYTES:
-        raise DamagedFile(source.path, offset, "a block is shorter than its trailer")
-    if checksum(span, stored, length - 4, offset) != load32(stored + length - 4):
-        raise DamagedFile(source.path, offset, "the checksum of a block is wrong")
-    compression = <uint8_t>stored[length - 5]
-    raw_bytes = load32(stored + length - 9)
-    if compression > (Compression.ZSTD if source.dictionary is None
-                      else Compression.ZSTD_DICTIONARY):
-        raise DamagedFile(source.path, offset, f"a block has the unknown compression {compression}")
+        return "a block is shorter than its trailer"
+    if checksum(stored, length - 4, offset) != load32(stored + length - 4):
+        return "the checksum of a block is wrong"
+    compression = compression_of(stored, length)
+    raw_bytes = raw_bytes_of(stored, length)
+    if compression > Compression.ZSTD_DICTIONARY:
+        return "a block has an unknown compression"
+    if compression == Compression.ZSTD_DICTIONARY and source.dictionary is None:
+        return "a block needs a dictionary that is not there"
     if raw_bytes == 0 or raw_bytes > BLOCK_BYTES_MAX:
-        raise DamagedFile(source.path, offset, f"a block says that it has {raw_bytes} bytes")
+        return "a block says that it has an impossible number of bytes"
     if compression == Compression.RAW:
         if raw_bytes != length - TRAILER_BYTES:
-            raise DamagedFile(source.path, offset, "a block's raw size is wrong")
-        return False
-    span.at = stored
-    span.length = length - TRAILER_BYTES
-    try:
-        claimed = frame_content_size(span)
-    except zstandard.ZstdError as error:
-        raise DamagedFile(source.path, offset, f"a block cannot be decompressed: {error}") from None
-    if claimed != raw_bytes:
-        raise DamagedFile(source.path, offset, "a block's Zstandard frame has another size")
-    return True
+            return "a block's raw size is wrong"
+        return NULL
+    claimed = content_bytes(stored, length - TRAILER_BYTES)
+    if claimed == raw_bytes:
+        return NULL
+    if claimed > BLOCK_BYTES_MAX:
+        return "a block cannot be decompressed"
+    return "a block's Zstandard frame has another size"
 
 
-cdef Block open_block(object decompressor, bytes stored, TableFile source, uint64_t offset):
-    """Checks and decompresses one stored block. A raw one keeps `stored` as its memory."""
+cdef inline uint8_t compression_of(const char* stored, size_t length) noexcept nogil:
+    return <uint8_t>stored[length - 5]
+
+
+cdef inline uint32_t raw_bytes_of(const char* stored, size_t length) noexcept nogil:
+    return load32(stored + length - 9)
+
+
+cdef const char* unpack(Decompressor decompressor, const char* stored, size_t length, TableFile source,
+                        char* out) noexcept nogil:
+    """The raw bytes of a checked, compressed block; NULL, or what is wrong."""
+    cdef ssize_t found = decompressor.decompress(
+        source.dictionary, out, raw_bytes_of(stored, length), stored, length - TRAILER_BYTES)
+    if found < 0:
+        return "a block cannot be decompressed"
+    if found != raw_bytes_of(stored, length):
+        return "a block's Zstandard frame has another size"
+    return NULL
+
+
+cdef Block open_block(Decompressor decompressor, bytes stored, TableFile source, uint64_t offset):
+    """Checks and decompresses one stored block. A raw one keeps `stored` as its memory. DamagedFile."""
     cdef Block block = Block.__new__(Block)
-    cdef Span span = Span.__new__(Span)
     cdef const char* at = PyBytes_AS_STRING(stored)
     cdef size_t length = PyBytes_GET_SIZE(stored)
-    cdef bytes raw
+    cdef const char* damage = check_stored(at, length, source, offset)
     block.offset = offset
-    if _check(span, at, length, source, offset):
-        try:
-            raw = decompressor.decompress(span)
-        except zstandard.ZstdError as error:
-            raise DamagedFile(
-                source.path, offset, f"a block cannot be decompressed: {error}"
-            ) from None
-        block.at = PyBytes_AS_STRING(raw)
-        block.length = <uint32_t>PyBytes_GET_SIZE(raw)
-        block._owner = raw
-        if block.length != load32(at + length - 9):
-            raise DamagedFile(source.path, offset, "a block's Zstandard frame has another size")
-    else:
-        block.at = at
-        block.length = <uint32_t>(length - TRAILER_BYTES)
-        block._owner = stored
+    block._owner = stored
+    block.length = <uint32_t>(length - TRAILER_BYTES)
+    if damage == NULL and compression_of(at, length) != Compression.RAW:
+        block.length = raw_bytes_of(at, length)
+        block._owner = PyBytes_FromStringAndSize(NULL, block.length)
+        damage = unpack(decompressor, at, length, source, PyBytes_AS_STRING(block._owner))
+    if damage != NULL:
+        raise DamagedFile(source.path, offset, damage.decode())
+    block.at = PyBytes_AS_STRING(block._owner)
     return block
 
 
-cdef list open_run(object decompressor, const char* stored, TableFile source, uint64_t offset,
-                   list lengths):
-    """Opens neighbouring stored blocks of these lengths, the first of them at `offset`.
+cdef int open_run(Decompressor decompressor, TableFile source, const char* stored, uint64_t offset,
+                  const char* lengths, uint32_t count, Buffer* raw, Buffer* pieces) except -1 nogil:
+    """Opens neighbouring stored blocks, the first of them at `offset`: a Piece each in `pieces`, of which there
+    may be fewer, but one. `lengths` are u32.
 
-    Returns a Block or the DamagedFile for each. The Blocks share memory (raw ones borrow `stored`
-    itself!): they are for a cursor that keeps both, not for the cache.
-    """
-    cdef list found = [None] * len(lengths), group = []
-    cdef size_t length, group_bytes = 0, raw_bytes
+    The pieces point into `stored` (those that are not compressed) and into `raw`."""
+    cdef Piece* piece
+    cdef Piece next
     cdef const char* at = stored
-    cdef Span span = Span.__new__(Span)
-    cdef Block block
-    cdef Py_ssize_t i
-    for i in range(len(lengths)):
-        length = lengths[i]
-        block = Block.__new__(Block)
-        block.offset = offset + (at - stored)
-        block.at = at
-        block.length = <uint32_t>length
-        found[i] = block
-        try:
-            if _check(span, at, length, source, block.offset):
-                raw_bytes = load32(at + length - 9)
-                if group and group_bytes + raw_bytes > GROUP_BYTES:
-                    _decompress(decompressor, source, found, group)
-                    group = []
-                    group_bytes = 0
-                group.append(i)
-                group_bytes += raw_bytes
-            else:
-                block.length = <uint32_t>(length - TRAILER_BYTES)
-        except DamagedFile as damage:
-            found[i] = damage
+    cdef size_t length, raw_bytes = 0
+    cdef uint32_t i
+    pieces.used = raw.used = 0
+    for i in range(count):
+        length = load32(lengths + <size_t>i * 4)
+        next.at, next.length, next.offset = at, <uint32_t>length, offset + (at - stored)
+        next.damage = check_stored(at, length, source, next.offset)
+        if next.damage == NULL:
+            raw_bytes += raw_bytes_of(at, length)
+            if i and raw_bytes > RUN_BYTES_MAX:
+                break
+        append(pieces, &next, sizeof(Piece))
         at += length
-    _decompress(decompressor, source, found, group)
-    return found
-
-
-cdef int _decompress(object decompressor, TableFile source, list found, list group) except -1:
-    """Replaces the stored bytes of the blocks numbered in `group` by their raw ones."""
-    cdef Span span = Span.__new__(Span)
-    cdef Block block
-    cdef const char* first
-    cdef list segments = [], sizes = []
-    cdef Py_buffer view
-    if not group:
-        return 0
-    first = (<Block>found[group[0]]).at
-    for i in group:
-        block = found[i]
-        segments += (block.at - first, block.length - TRAILER_BYTES)
-        sizes.append(load32(block.at + block.length - 9))
-        span.length = block.at + block.length - first
-    span.at = first
-    try:
-        if len(group) == 1:
-            span.length = segments[1]
-            pieces = [decompressor.decompress(span)]
-        else:
-            pieces = decompressor.multi_decompress_to_buffer(
-                zstandard.BufferWithSegments(span, struct.pack(f"={len(segments)}Q", *segments)),
-                decompressed_sizes=struct.pack(f"={len(sizes)}Q", *sizes),
-            )
-    except zstandard.ZstdError as error:
-        # One bad block spoils the call: go through them one by one to find it.
-        if len(group) > 1:
-            for i in group:
-                _decompress(decompressor, source, found, [i])
-        else:
-            block = found[group[0]]
-            found[group[0]] = DamagedFile(
-                source.path, block.offset, f"a block cannot be decompressed: {error}"
-            )
-        return 0
-    for piece, i, size in zip(pieces if isinstance(pieces, list) else
-                              [pieces[n] for n in range(len(group))], group, sizes):
-        block = found[i]
-        PyObject_GetBuffer(piece, &view, PyBUF_SIMPLE)
-        block.at = <const char*>view.buf
-        block.length = <uint32_t>view.len
-        PyBuffer_Release(&view)
-        block._owner = piece
-        if block.length != size:
-            found[i] = DamagedFile(
-                source.path, block.offset, "a block's Zstandard frame has another size"
-            )
+    reserve(raw, raw_bytes)
+    for i in range(<uint32_t>(pieces.used // sizeof(Piece))):
+        piece = <Piece*>pieces.at + i
+        length = piece.length
+        if piece.damage != NULL:
+            continue
+        if compression_of(piece.at, length) == Compression.RAW:
+            piece.length -= TRAILER_BYTES
+            continue
+        piece.damage = unpack(decompressor, piece.at, length, source, raw.at + raw.used)
+        piece.length = raw_bytes_of(piece.at, length)
+        piece.at = raw.at + raw.used
+        raw.used += piece.length
     return 0
 
 
-cdef Block own(Block block):
-    """A block with memory of its own: one of a run would keep the whole run's memory alive."""
-    cdef bytes copy
-    if type(block._owner) is bytes:
-        return block
-    copy = PyBytes_FromStringAndSize(block.at, block.length)
-    block.at = PyBytes_AS_STRING(copy)
-    block._owner = copy
+cdef Block copy_of(const Piece* piece):
+    """A block with memory of its own: the run's is soon used again."""
+    cdef Block block = Block.__new__(Block)
+    block._owner = PyBytes_FromStringAndSize(piece.at, piece.length)
+    block.at = PyBytes_AS_STRING(block._owner)
+    block.length = piece.length
+    block.offset = piece.offset
     return block
 
 
@@ -226,4 +166,4 @@ def read_stored(bytes stored, path, uint64_t offset, bytes dictionary=None):
     source = TableFile(file)
     if dictionary is not None:
         source.use_dictionary(dictionary, offset)
-    return bytes(open_block(source.make_decompressor(), stored, source, offset))
+    return bytes(open_block(Decompressor(), stored, source, offset))

@@ -1,5 +1,5 @@
 from engine.block cimport Block
-from engine.table_file cimport TableFile
+from engine.zstd cimport Decompressor
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef struct CacheSlot:         # one cache line
@@ -17,8 +17,7 @@ cdef class BlockCache:
     cdef readonly uint64_t budget_bytes, used_bytes, retired_bytes, blocks
     cdef readonly uint64_t hits, misses, evictions
     cdef bint crowding         # put() evicts nothing until release()
-    cdef object _decompressor  # for what the loop thread reads itself
-    cdef dict _decompressors   # the same for tables with a dictionary, by number
+    cdef Decompressor decompressor     # for what the loop thread reads itself
     cdef CacheSlot* _slots     # open addressing, linear probing; also the clock's face
     cdef uint64_t _mask
     cdef uint64_t _hand
@@ -30,7 +29,6 @@ cdef class BlockCache:
     cdef bint has_room(self, uint32_t length) noexcept
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1
     cdef object take_damage(self, uint64_t number, uint64_t offset)
-    cdef object decompressor_for(self, TableFile source)
     cdef int release(self) except -1
     cdef uint64_t _home(self, uint64_t number, uint64_t offset) noexcept
     cdef CacheSlot* _find(self, uint64_t number, uint64_t offset) noexcept

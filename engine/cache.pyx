@@ -25,8 +25,6 @@ Used on the event-loop thread only; there are no locks. peek() alone may be call
 holds the GIL, which nothing in here gives away half-way.
 """
 
-import zstandard
-
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -39,7 +37,6 @@ cdef enum:
     BLOCK_OVERHEAD = 256       # slots at 3/8 to 3/4 full, Block object, the owner's header
     TURNS_DATA_MAX = 2
     TURNS_META = 3
-    DECOMPRESSORS_MAX = 32     # 100 KB each
 
 
 cdef CacheSlot* make_slots(uint64_t count) except NULL:
@@ -57,8 +54,7 @@ cdef class BlockCache:
 
     def __cinit__(self, budget_bytes):
         self.budget_bytes = budget_bytes
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._decompressors = {}
+        self.decompressor = Decompressor()
         self._slots = make_slots(SLOTS_MIN)
         self._mask = SLOTS_MIN - 1
         self._retired = []
@@ -191,17 +187,6 @@ cdef class BlockCache:
             self._retired = []
             self.retired_bytes = 0
         return 0
-
-    cdef object decompressor_for(self, TableFile source):
-        """One that knows the table's dictionary, for the loop thread. Those of the latest tables stay."""
-        if source.dictionary is None:
-            return self._decompressor
-        found = self._decompressors.get(source.number)
-        if found is None:
-            if len(self._decompressors) >= DECOMPRESSORS_MAX:
-                del self._decompressors[next(iter(self._decompressors))]
-            found = self._decompressors[source.number] = source.make_decompressor()
-        return found
 
     cdef int mark_damaged(self, uint64_t number, uint64_t offset, object reason) except -1:
         """The next who asks for this block is told the reason instead of sent to the disk again."""

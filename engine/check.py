@@ -9,8 +9,6 @@ It changes nothing. It is plain Python and slow on purpose: it shares no shortcu
 import os
 from itertools import pairwise
 
-import zstandard
-
 from engine.block import read_stored
 from engine.block_reader import read_block
 from engine.disk import Disk
@@ -27,8 +25,8 @@ from engine.table_format import (
     decode_footer,
     decode_properties,
 )
+from engine.zstd import Dictionary
 
-EMPTY_FRAME = zstandard.ZstdCompressor().compress(b"")
 KINDS = {1: "PUT", 2: "DELETE", 3: "MERGE", 4: "RANGE_DELETE"}
 
 
@@ -189,10 +187,9 @@ class TableReader:
 
     def read_dictionary(self):
         dictionary = self.block(*self.dictionary_place)
-        known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_FULLDICT)
         try:
-            zstandard.ZstdDecompressor(dict_data=known).decompress(EMPTY_FRAME)
-        except zstandard.ZstdError as error:
+            Dictionary(dictionary)
+        except ValueError as error:
             raise self.damage(
                 self.dictionary_place[0], f"it is no Zstandard dictionary: {error}") from None
         return dictionary

@@ -22,8 +22,8 @@ A table of a sorted level is ended at `table_bytes_max`, or earlier, before it o
 whatever its size: there the number is what matters.
 
 run() does all of it; step(budget) a part, so that a thread can pause in between, for the rate or
-for a shutdown. No clock: the caller measures. The GIL is taken per half megabyte of input or
-output.
+for a shutdown. No clock: the caller measures. The GIL is taken for each table that begins or ends, not for
+what is in them.
 """
 
 from engine.entry cimport Entry, Kind

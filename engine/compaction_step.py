@@ -5,7 +5,7 @@ from engine.errors import EngineError
 from engine.step import Step
 from engine.table import Table
 
-PORTION_BYTES = 1024 * 1024
+PORTION_BYTES = 4 << 20        # between two of them the GIL is needed, which may take 5 ms
 
 
 class CompactionStep(Step):

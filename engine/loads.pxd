@@ -1,6 +1,7 @@
 from engine.block cimport Block
 from engine.cache cimport BlockCache
 from engine.table_file cimport TableFile
+from engine.zstd cimport Decompressor
 from libc.stdint cimport uint32_t, uint64_t
 
 
@@ -25,5 +26,5 @@ cdef class Loads:
     cdef int install_into(self, BlockCache cache) except -1
 
 cdef bint open_meta_block(Block block, TableFile source) except -1
-cdef Block read_now(object decompressor, TableFile source, uint64_t offset, uint32_t length,
+cdef Block read_now(Decompressor decompressor, TableFile source, uint64_t offset, uint32_t length,
                     bint is_meta)

@@ -14,13 +14,14 @@ for the first, for ever. So who misses a block also holds those that it had (hol
 all back, and the cache evicts nothing until they were asked for: each round takes a lookup further by
 a block at least.
 
-run() reads neighbouring blocks with one pread and decompresses all of a run in one call, so that
-the GIL is taken a few times per run and not per block. It raises nothing: a block that cannot be
+run() reads neighbouring blocks with one pread and opens all of a run without the GIL, which is taken a few
+times per run and not per block. It raises nothing: a block that cannot be
 had keeps its reason, and the next lookup that needs this block raises DamagedFile with it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from engine.block cimport open_block, open_run, own
+from engine.block cimport Piece, copy_of, open_block, open_run
+from engine.buffer cimport Buffer, append, discard, reserve
 from engine.segment_meta cimport check_meta
 from libc.stdint cimport int64_t
 
@@ -40,7 +41,7 @@ cdef bint open_meta_block(Block block, TableFile source) except -1:
     return True
 
 
-cdef Block read_now(object decompressor, TableFile source, uint64_t offset, uint32_t length,
+cdef Block read_now(Decompressor decompressor, TableFile source, uint64_t offset, uint32_t length,
                     bint is_meta):
     """The block if the page cache holds it, else None. DamagedFile."""
     cdef bytes stored
@@ -92,11 +93,8 @@ cdef class Loads:
 
     def run(self):
         """Reads everything. Call it once, in any thread."""
-        cdef TableFile source = None
+        cdef Decompressor decompressor = Decompressor()
         for run in _runs(sorted(self._wanted.values())):
-            if source is not (<Load>run[0]).source:
-                source = (<Load>run[0]).source
-                decompressor = source.make_decompressor()
             try:
                 _read_run(decompressor, run)
             except (OSError, MemoryError) as error:
@@ -157,38 +155,50 @@ cdef int _fail(list run, str reason) except -1:
     return 0
 
 
-cdef int _read_run(object decompressor, list run) except -1:
-    cdef Load load = run[0]
-    cdef TableFile source = load.source
-    cdef uint64_t offset = load.offset
-    cdef size_t size = 0
+cdef int _read_run(Decompressor decompressor, list run) except -1:
+    cdef Load load
+    cdef TableFile source = (<Load>run[0]).source
+    cdef uint64_t offset = (<Load>run[0]).offset
+    cdef Buffer stored = [NULL, 0, 0], lengths = [NULL, 0, 0], raw = [NULL, 0, 0], pieces = [NULL, 0, 0]
+    cdef size_t size = 0, at = 0
     cdef int64_t got
-    cdef bytes stored
-    cdef char* at
-    cdef list found
-    for load in run:
-        size += load.length
-    stored = PyBytes_FromStringAndSize(NULL, size)
-    at = PyBytes_AS_STRING(stored)
-    with nogil:
-        got = source.file.read_into(at, size, offset)
-    if got != <int64_t>size:
-        _fail(run, f"the file ends {size - got} bytes too early")
+    cdef uint32_t first = 0, opened, i, count = len(run)
+    try:
+        for load in run:
+            append(&lengths, &load.length, 4)
+            size += load.length
+        reserve(&stored, size)
+        with nogil:
+            got = source.file.read_into(stored.at, size, offset)
+        if got != <int64_t>size:
+            return _fail(run, f"the file ends {size - got} bytes too early")
+        while first < count:
+            with nogil:
+                open_run(decompressor, source, stored.at + at, offset + at,
+                         lengths.at + <size_t>first * 4, count - first, &raw, &pieces)
+            opened = <uint32_t>(pieces.used // sizeof(Piece))
+            for i in range(opened):
+                load = run[first + i]
+                _take(load, <Piece*>pieces.at + i)
+                at += load.length
+            first += opened
+    finally:
+        discard(&stored)
+        discard(&lengths)
+        discard(&raw)
+        discard(&pieces)
+    return 0
+
+
+cdef int _take(Load load, const Piece* piece) except -1:
+    """The block that was loaded, or why it is none."""
+    if piece.damage != NULL:
+        load.damage = piece.damage.decode()
         return 0
-    if len(run) == 1:
+    load.block = copy_of(piece)
+    if load.is_meta:
         try:
-            found = [open_block(decompressor, stored, source, offset)]
-        except DamagedFile as damage:
-            found = [damage]
-    else:
-        found = open_run(decompressor, at, source, offset, [(<Load>x).length for x in run])
-    for load, block in zip(run, found):
-        try:
-            if isinstance(block, DamagedFile):
-                raise block
-            load.block = own(block)
-            if load.is_meta:
-                open_meta_block(load.block, source)
+            open_meta_block(load.block, load.source)
         except DamagedFile as damage:
             load.block = None
             load.damage = damage.reason

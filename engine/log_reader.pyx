@@ -22,12 +22,13 @@ silently lose acknowledged writes. Recovery also looks at the segments behind th
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from engine.crc32c cimport crc32c
 from engine.log_format cimport (
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, LOG_FORMAT, SEGMENT_HEADER_BYTES, load32, load64,
 )
 from libc.stdint cimport uint32_t, uint64_t
 
-from google_crc32c import value as crc32c
+import google_crc32c
 
 from engine.errors import DamagedFile, UnknownFormat
 from engine.log_writer import MAGIC
@@ -81,7 +82,7 @@ cdef class LogReader:
         if version > LOG_FORMAT:  # first: a newer format may have another checksum
             raise UnknownFormat(self.path, 8, version, LOG_FORMAT)
         body = header[16:]
-        if int.from_bytes(header[12:16], "little") != crc32c(body):
+        if int.from_bytes(header[12:16], "little") != google_crc32c.value(body):
             raise DamagedFile(self.path, 12, "wrong checksum of the segment header")
         if version == 0:
             raise DamagedFile(self.path, 8, "there is no log format 0")
@@ -120,7 +121,7 @@ cdef class LogReader:
             self.problem = "a frame ends behind the end of the file"
             return None
         body = self.take(self.end + 4, FRAME_HEADER_BYTES - 4 + length)
-        if <uint32_t>crc32c(body) != load32(at):
+        if crc32c(PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body)) != load32(at):
             self.problem = "wrong checksum of a frame"
             return None
         frame = Frame(self.end, load64(at + 8), load64(at + 16), body[FRAME_HEADER_BYTES - 4:])
@@ -177,7 +178,7 @@ cdef class LogReader:
                 length <= size - i - FRAME_HEADER_BYTES
                 and 0 < sequence < SEQUENCE_MAX and sequence >= least
                 and load64(at + i + 16) <= self.start_position + self.size
-                and <uint32_t>crc32c(rest[i + 4:i + FRAME_HEADER_BYTES + length]) == load32(at + i)
+                and crc32c(at + i + 4, FRAME_HEADER_BYTES - 4 + length) == load32(at + i)
             ):
                 found.append(Frame(self.end + i, sequence, load64(at + i + 16), b""))
                 least = sequence

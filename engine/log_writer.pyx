@@ -12,15 +12,15 @@ succeeds.
 
 import errno
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from engine.buffer cimport discard, reserve
+from engine.crc32c cimport crc32c
 from engine.log_format cimport (
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, LOG_FORMAT, RECORD_BYTES_MAX, SEGMENT_HEADER_BYTES,
     store32, store64, write_record,
 )
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from google_crc32c import value as crc32c
+import google_crc32c
 
 from engine.errors import DiskFull, Poisoned, WriteRefused
 from engine.file_names import segment_name
@@ -32,7 +32,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def segment_header(number, start_position):
     body = number.to_bytes(8, "little") + start_position.to_bytes(8, "little")
     return (
-        MAGIC + LOG_FORMAT.to_bytes(4, "little") + crc32c(body).to_bytes(4, "little") + body
+        MAGIC + LOG_FORMAT.to_bytes(4, "little") + google_crc32c.value(body).to_bytes(4, "little") + body
     )
 
 
@@ -93,7 +93,6 @@ cdef class LogWriter:
         """Writes the pending frame (an empty one, if nothing is pending). DiskFull: it stays
         pending. Poisoned: the file is in an unknown state."""
         cdef char* frame
-        cdef object checked
         if self.pending.used == 0:
             reserve(&self.pending, FRAME_HEADER_BYTES)
             self.pending.used = FRAME_HEADER_BYTES
@@ -101,8 +100,7 @@ cdef class LogWriter:
         store32(frame + 4, <uint32_t>(self.pending.used - FRAME_HEADER_BYTES))
         store64(frame + 8, sequence)
         store64(frame + 16, synced)
-        checked = PyBytes_FromStringAndSize(frame + 4, self.pending.used - 4)
-        store32(frame, crc32c(checked))
+        store32(frame, crc32c(frame + 4, self.pending.used - 4))
         try:
             self.file.write(frame, self.pending.used)
         except OSError as error:

@@ -4,6 +4,7 @@ from engine.entry cimport Entry
 from engine.loads cimport Loads
 from engine.segment_meta cimport IndexView
 from engine.table_file cimport TableFile
+from engine.zstd cimport Decompressor
 from libc.stdint cimport uint32_t, uint64_t
 
 
@@ -28,8 +29,8 @@ cdef class Table:
     cdef Block fetch(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads)
     cdef CacheSlot* _touch(self, uint64_t offset, bint is_meta) except? NULL
     cdef Block _miss(self, uint64_t offset, uint32_t length, bint is_meta, Loads loads)
-    cdef Block read(self, TableFile source, object decompressor, uint64_t offset, uint32_t length,
-                    bint is_meta)
+    cdef Block read(self, TableFile source, Decompressor decompressor, uint64_t offset,
+                    uint32_t length, bint is_meta)
     cdef bint may_span(self, const char* key, uint32_t key_bytes) noexcept nogil
     # classmethod open(disk, directory, number, cache) -> Table
     # def cursor(self, loads=None, readahead_bytes=262144) -> Cursor

@@ -136,18 +136,17 @@ cdef class Table:
         reason = self.cache.take_damage(self.number, offset)
         if reason is not None:
             raise DamagedFile(self.path, offset, reason)
-        decompressor = self.cache.decompressor_for(self.source)
-        block = read_now(decompressor, self.source, offset, length, is_meta)
+        block = read_now(self.cache.decompressor, self.source, offset, length, is_meta)
         if block is None:
             if loads is not None:
                 loads.want(self.source, offset, length, is_meta)
                 return None
-            block = self.read(self.source, decompressor, offset, length, is_meta)
+            block = self.read(self.source, self.cache.decompressor, offset, length, is_meta)
         self.cache.put(self.number, offset, block, is_meta)
         return block
 
-    cdef Block read(self, TableFile source, object decompressor, uint64_t offset, uint32_t length,
-                    bint is_meta):
+    cdef Block read(self, TableFile source, Decompressor decompressor, uint64_t offset,
+                    uint32_t length, bint is_meta):
         """A block from the disk, past the cache; for any thread with a decompressor of its own."""
         cdef bytes stored = PyBytes_FromStringAndSize(NULL, length)
         cdef char* at = PyBytes_AS_STRING(stored)
@@ -215,7 +214,7 @@ cdef class Table:
 cdef Table open_table(Table table, File file, number, BlockCache cache):
     cdef const char* reason
     cdef TableFile source = TableFile(file, number)
-    cdef object decompressor = cache.decompressor_for(source)
+    cdef Decompressor decompressor = Decompressor()
     table.source = source
     table.number = number
     table.path = file.path

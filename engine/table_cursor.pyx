@@ -1,22 +1,21 @@
 """Walks a table's entries in key order.
 
-Offline (compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread and
-opens them together, then walks through the run without the GIL; a snapshot takes what the cache
-holds from there, and a scan of the engine's owner leaves there what there is room for. On the loop
-(with `loads`): takes block by block from the cache and never waits; see Table.cursor.
+Offline (compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread, opens
+them together and walks through the run, all without the GIL, which only who asks the cache needs: a
+snapshot takes what it holds from there, and a scan of the engine's owner leaves there what there is room
+for. On the loop (with `loads`): takes block by block from the cache and never waits; see Table.cursor.
 
 Place in the table = segment (its meta is open), run (blocks of that segment that are open), block,
 entry. Moving on tries the innermost first.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from engine.block cimport Block, open_run, own
+from engine.block cimport Block, Piece, copy_of, open_run
 from engine.block_reader cimport (
     DAMAGED, OVER, THERE, first_in_block, next_in_block, open_view, seek_in_block,
 )
-from engine.buffer cimport append, discard
+from engine.buffer cimport append, discard, reserve
 from engine.entry cimport Lookup
-from engine.segment_meta cimport find_in_index, open_meta
+from engine.segment_meta cimport check_meta, find_in_index, open_meta
 from engine.varint cimport load32, load64
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -35,9 +34,12 @@ cdef class TableCursor(Cursor):
         self.readahead_bytes = readahead_bytes
         self.cached = cached
         if loads is None:
-            self.decompressor = self.source.make_decompressor()
+            self.decompressor = Decompressor()
 
     def __dealloc__(self):
+        discard(&self.stored)
+        discard(&self.raw)
+        discard(&self.meta_raw)
         discard(&self.pieces)
         discard(&self.place.key)
 
@@ -47,15 +49,13 @@ cdef class TableCursor(Cursor):
         self.valid = False
         if segment >= self.table.top.count:
             return 0
-        with gil:
-            if self._open_segment(segment) == Lookup.NEEDS_DISK:
-                return Lookup.NEEDS_DISK
-            block = find_in_index(&self.meta.index, key, key_bytes)
-            if block >= self.meta.index.count:
-                raise DamagedFile(self.table.path, self.meta_block.offset,
-                                  "the keys of a segment end before its last key")
-            if self._open_run(block) == Lookup.NEEDS_DISK:
-                return Lookup.NEEDS_DISK
+        if self._open_segment(segment) == Lookup.NEEDS_DISK:
+            return Lookup.NEEDS_DISK
+        block = find_in_index(&self.meta.index, key, key_bytes)
+        if block >= self.meta.index.count:
+            self._fail(self.meta_offset, "the keys of a segment end before its last key")
+        if self._open_run(block) == Lookup.NEEDS_DISK:
+            return Lookup.NEEDS_DISK
         self._enter(block)
         step = seek_in_block(&self.place, key, key_bytes, &self.entry)
         if step == OVER:
@@ -80,15 +80,14 @@ cdef class TableCursor(Cursor):
         self.valid = False
         while True:
             if block >= self.run_first + self.run_count:
-                with gil:
-                    if block >= self.meta.index.count:
-                        if self.segment + 1 >= self.table.top.count:
-                            return 0
-                        if self._open_segment(self.segment + 1) == Lookup.NEEDS_DISK:
-                            return Lookup.NEEDS_DISK
-                        block = 0
-                    if self._open_run(block) == Lookup.NEEDS_DISK:
+                if block >= self.meta.index.count:
+                    if self.segment + 1 >= self.table.top.count:
+                        return 0
+                    if self._open_segment(self.segment + 1) == Lookup.NEEDS_DISK:
                         return Lookup.NEEDS_DISK
+                    block = 0
+                if self._open_run(block) == Lookup.NEEDS_DISK:
+                    return Lookup.NEEDS_DISK
             self._enter(block)
             step = first_in_block(&self.place, &self.entry)
             if step == THERE:
@@ -100,45 +99,90 @@ cdef class TableCursor(Cursor):
 
     cdef int _enter(self, uint32_t block) except -1 nogil:
         """Makes an open block the current one."""
-        cdef Piece* piece = <Piece*>self.pieces.at + (block - self.run_first)
+        cdef Piece* piece = self._piece(block)
         self.block = block
-        if piece.at == NULL:
-            with gil:
-                raise self.damage
+        if piece.damage != NULL:
+            self._fail(piece.offset, piece.damage)
         if open_view(piece.at, piece.length, &self.place.view) == DAMAGED:
             return self._damaged()
         return 0
 
+    cdef Piece* _piece(self, uint32_t block) noexcept nogil:
+        return <Piece*>self.pieces.at + (block - self.run_first)
+
     cdef int _damaged(self) except -1 nogil:
-        cdef Piece* piece = <Piece*>self.pieces.at + (self.block - self.run_first)
+        self._fail(self._piece(self.block).offset, "a block's entries are inconsistent")
+
+    cdef int _fail(self, uint64_t offset, const char* reason) except -1 nogil:
         self.valid = False
         with gil:
-            raise DamagedFile(self.table.path, piece.offset, "a block's entries are inconsistent")
+            raise DamagedFile(self.table.path, offset, reason.decode())
 
-    cdef int _open_segment(self, uint32_t segment) except -1:
-        """Reads the meta of a segment; NEEDS_DISK or 0."""
+    cdef int _open_segment(self, uint32_t segment) except -1 nogil:
+        """Makes the meta of a segment the current one; NEEDS_DISK or 0."""
         cdef uint64_t offset = load64(self.table.top.offsets + <size_t>segment * 8)
         cdef uint32_t length = load32(self.table.top.lengths + <size_t>segment * 4)
-        cdef Block block = None
-        if self.meta_block is not None and self.segment == segment:
+        if self.meta_at != NULL and self.segment == segment:
             return 0
+        self.run_count = 0
+        self.meta_at = NULL
+        if self.loads is not None or self.cached:
+            with gil:
+                self._lend_meta(offset, length)
+            if self.meta_at == NULL:
+                return Lookup.NEEDS_DISK
+        else:
+            self._read_meta(offset, length)
+        open_meta(self.meta_at, &self.meta)
+        self.segment, self.meta_offset = segment, offset
+        return 0
+
+    cdef int _lend_meta(self, uint64_t offset, uint32_t length) except -1:
+        """From the cache, if it holds it; with `loads` from nowhere else."""
+        cdef Block block
         if self.loads is not None:
             block = self.table.fetch(offset, length, True, self.loads)
         else:
-            if self.cached:
-                block = self.table.cache.peek(self.table.number, offset, True)
+            block = self.table.cache.peek(self.table.number, offset, True)
             if block is None:
                 block = self.table.read(self.source, self.decompressor, offset, length, True)
-                self._leave(block, True)
-        self.run_count = 0
+                if self.cached == FILL and self.table.cache.has_room(block.length):
+                    self.table.cache.put(self.table.number, offset, block, True)
         self.meta_block = block
-        if block is None:
-            return Lookup.NEEDS_DISK
-        open_meta(block.at, &self.meta)
-        self.segment = segment
+        if block is not None:
+            self.meta_at = block.at
         return 0
 
-    cdef int _open_run(self, uint32_t first) except -1:
+    cdef int _read_meta(self, uint64_t offset, uint32_t length) except -1 nogil:
+        """From the disk."""
+        cdef Piece* piece
+        cdef const char* damage
+        self._read(offset, length)
+        open_run(self.decompressor, self.source, self.stored.at, offset, <char*>&length, 1, &self.meta_raw,
+                 &self.pieces)
+        piece = <Piece*>self.pieces.at
+        damage = piece.damage
+        if damage == NULL:
+            if piece.at == self.stored.at:             # it is not compressed
+                append(&self.meta_raw, piece.at, piece.length)
+            damage = check_meta(self.meta_raw.at, self.meta_raw.used, self.source.bytes)
+        if damage != NULL:
+            self._fail(offset, damage)
+        self.meta_at = self.meta_raw.at
+        return 0
+
+    cdef int _read(self, uint64_t offset, uint64_t size) except -1 nogil:
+        """Those bytes of the file, into `stored`."""
+        cdef int64_t got
+        self.stored.used = 0
+        reserve(&self.stored, size)
+        got = self.source.file.read_into(self.stored.at, size, offset)
+        if got != <int64_t>size:
+            with gil:
+                raise DamagedFile(self.table.path, offset, f"the file ends {size - got} bytes too early")
+        return 0
+
+    cdef int _open_run(self, uint32_t first) except -1 nogil:
         """Makes pieces of block `first` and those behind it; NEEDS_DISK or 0."""
         if self.run_first <= first < self.run_first + self.run_count:
             return 0
@@ -146,8 +190,13 @@ cdef class TableCursor(Cursor):
         self.run_count = 0
         self.pieces.used = 0
         if self.loads is not None:
-            return self._lend_block(first)
-        if self.cached and self._take_cached(first):
+            with gil:
+                return self._lend_block(first)
+        if self.cached:
+            with gil:
+                if self._take_cached(first) == 0:
+                    self._read_run(first)
+                    self._leave_run()
             return 0
         return self._read_run(first)
 
@@ -169,60 +218,49 @@ cdef class TableCursor(Cursor):
             self.held = held
         return self.run_count
 
-    cdef int _leave(self, Block block, bint is_meta) except -1:
-        """Put a block that was read into the cache, if that is asked for and room is there."""
-        if self.cached == FILL and self.table.cache.has_room(block.length):
-            self.table.cache.put(self.table.number, block.offset, own(block), is_meta)
+    cdef int _leave_run(self) except -1:
+        """Put what was read into the cache, if that is asked for and as far as room is there."""
+        cdef Piece* piece
+        cdef uint32_t i
+        if self.cached != FILL:
+            return 0
+        for i in range(self.run_first, self.run_first + self.run_count):
+            piece = self._piece(i)
+            if piece.damage == NULL and self.table.cache.has_room(piece.length):
+                self.table.cache.put(self.table.number, piece.offset, copy_of(piece), False)
         return 0
 
     cdef int _add_piece(self, Block block) except -1:
         cdef Piece piece
-        piece.at = block.at
-        piece.length = block.length
-        piece.offset = block.offset
+        piece.at, piece.length, piece.offset, piece.damage = block.at, block.length, block.offset, NULL
         append(&self.pieces, &piece, sizeof(Piece))
         self.run_count += 1
         return 0
 
-    cdef int _read_run(self, uint32_t first) except -1:
-        cdef TableFile source = self.source
+    cdef int _read_run(self, uint32_t first) except -1 nogil:
+        cdef const char* lengths = self.meta.index.lengths + <size_t>first * 4
         cdef uint64_t offset = load64(self.meta.index.offsets + <size_t>first * 8), size = 0
         cdef uint32_t i, length
-        cdef list lengths = [], found
-        cdef bytes stored
-        cdef char* at
-        cdef int64_t got
-        cdef Piece piece
         for i in range(first, self.meta.index.count):
             length = load32(self.meta.index.lengths + <size_t>i * 4)
             if i > first and (
                 size + length > self.readahead_bytes
                 or load64(self.meta.index.offsets + <size_t>i * 8) != offset + size
-                or (self.cached and self.table.cache.peek(
-                    self.table.number, offset + size, False) is not None)
+                or (self.cached and self._is_cached(offset + size))
             ):
                 break
-            lengths.append(length)
             size += length
-        stored = PyBytes_FromStringAndSize(NULL, size)
-        at = PyBytes_AS_STRING(stored)
-        with nogil:
-            got = source.file.read_into(at, size, offset)
-        if got != <int64_t>size:
-            raise DamagedFile(self.table.path, offset,
-                              f"the file ends {size - got} bytes too early")
-        found = open_run(self.decompressor, at, source, offset, lengths)
-        self.held = (stored, found)
-        for block in found:
-            if not isinstance(block, Block):
-                self.damage = block
-                piece.at = NULL
-                append(&self.pieces, &piece, sizeof(Piece))
-                self.run_count += 1
-                break
-            self._leave(block, False)
-            self._add_piece(block)
+        else:
+            i = self.meta.index.count
+        self._read(offset, size)
+        open_run(self.decompressor, self.source, self.stored.at, offset, lengths, i - first, &self.raw,
+                 &self.pieces)
+        self.run_count = <uint32_t>(self.pieces.used // sizeof(Piece))
         return 0
+
+    cdef bint _is_cached(self, uint64_t offset) noexcept nogil:
+        with gil:
+            return self.table.cache.peek(self.table.number, offset, False) is not None
 
     cdef int _lend_block(self, uint32_t first) except -1:
         cdef uint64_t size = 0, offset

@@ -1,4 +1,5 @@
 from engine.disk cimport File
+from engine.zstd cimport Dictionary
 from libc.stdint cimport uint64_t
 
 
@@ -6,6 +7,5 @@ cdef class TableFile:
     cdef File file
     cdef str path
     cdef uint64_t number, bytes
-    cdef object dictionary     # a zstandard.ZstdCompressionDict, or None
+    cdef Dictionary dictionary     # None: its blocks need none
     cdef int use_dictionary(self, bytes raw, uint64_t offset) except -1
-    cdef object make_decompressor(self)

@@ -6,8 +6,6 @@ with it says so (engine/block). It costs memory per open table, its bytes and ab
 makes of them, which is why dictionaries are small and few tables need one (docs/decisions/0007).
 """
 
-import zstandard
-
 from engine.errors import DamagedFile
 
 
@@ -22,20 +20,8 @@ cdef class TableFile:
 
     cdef int use_dictionary(self, bytes raw, uint64_t offset) except -1:
         """Blocks may be compressed with this dictionary, which was read at `offset`. DamagedFile."""
-        dictionary = zstandard.ZstdCompressionDict(raw, dict_type=zstandard.DICT_TYPE_FULLDICT)
         try:
-            # Asked for anything, Zstandard looks at the dictionary first, and keeps what it made of it.
-            zstandard.ZstdDecompressor(dict_data=dictionary).decompress(EMPTY_FRAME)
-        except (zstandard.ZstdError, MemoryError) as error:
+            self.dictionary = Dictionary(raw)
+        except ValueError as error:
             raise DamagedFile(self.path, offset, f"it is no Zstandard dictionary: {error}") from None
-        self.dictionary = dictionary
         return 0
-
-    cdef object make_decompressor(self):
-        """One for this table, to be used by one thread at a time."""
-        if self.dictionary is None:
-            return zstandard.ZstdDecompressor()
-        return zstandard.ZstdDecompressor(dict_data=self.dictionary)
-
-
-cdef bytes EMPTY_FRAME = zstandard.ZstdCompressor().compress(b"")

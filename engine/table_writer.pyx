@@ -1,10 +1,9 @@
 """Writes a table: entries in key order come in, a file comes out. Grammar: engine/table_format.
 
-add() runs without the GIL and only fills memory: raw blocks, the index of the segment, the hashes
-of its keys. When the segment is full (128 blocks, about half a megabyte) the GIL is taken once:
-one Zstandard call compresses all its blocks, the checksums are added, and one write takes it to
-the file. So memory stays at a few megabytes, whatever the table's size, and a flush in a thread
-leaves the loop alone for all but a few of every hundred microseconds.
+add() runs without the GIL and fills memory: raw blocks, the index of the segment, the hashes of its keys.
+When the segment is full (128 blocks, about half a megabyte) its blocks are compressed, checksums are added,
+and one write takes it to the file. So memory stays at a few megabytes, whatever the table's size, and a
+flush in a thread neither holds up the loop nor waits for it.
 
 A dictionary is trained on the first segment, which is compressed with and without it: it stays, and is
 stored behind the last meta, if it saves more than its own length there. So a table never gets larger by it.
@@ -17,8 +16,7 @@ import os
 
 import zstandard
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from engine.block cimport Compression, Span, TRAILER_BYTES, checksum
+from engine.block cimport Compression, TRAILER_BYTES, checksum
 from engine.bloom cimport LINE_BYTES, bloom_add, bloom_lines, bloom_probes
 from engine.buffer cimport append, discard, reserve
 from engine.cursor cimport Cursor
@@ -40,9 +38,9 @@ cdef enum:
     SAMPLE_BYTES = 512             # whole blocks as samples are too few to learn from
 
 
-cdef inline bint pays(size_t raw_bytes, size_t compressed_bytes) noexcept:
-    """A saving below a sixteenth is not worth the decompression at every read."""
-    return compressed_bytes < raw_bytes - raw_bytes // 16
+cdef inline bint pays(size_t raw_bytes, size_t compressed_bytes) noexcept nogil:
+    """A saving below a sixteenth is not worth the decompression at every read; 0: it could not be compressed."""
+    return 0 < compressed_bytes < raw_bytes - raw_bytes // 16
 
 
 cdef class TableWriter:
@@ -63,11 +61,10 @@ cdef class TableWriter:
         self._compressor = None
         self._level = options.compression_level
         if self._level:
-            self._compressor = zstandard.ZstdCompressor(level=self._level)
+            self._compressor = Compressor(self._level)
             if dictionary_bytes:
                 self._dictionary_bytes = max(dictionary_bytes, DICTIONARY_BYTES_MIN)
         self._blocks = BlockWriter()
-        self._span = Span()
         self._block_bytes = options.block_bytes
         self._blocks_per_segment = options.blocks_per_segment
         self._bits_per_key = options.bloom_bits(lowest)
@@ -103,8 +100,7 @@ cdef class TableWriter:
                 self._index.count >= self._blocks_per_segment
                 or self._blocks.raw.used >= 2 * <size_t>self._block_bytes * self._blocks_per_segment
             ):
-                with gil:
-                    self._end_segment()
+                self._end_segment()
         return 0
 
     cdef uint64_t size(self) noexcept nogil:
@@ -145,84 +141,73 @@ cdef class TableWriter:
         append(&self._cuts, piece, 16)
         return 0
 
-    cdef int _end_segment(self) except -1:
+    cdef int _end_segment(self) except -1 nogil:
         """Compresses the blocks of the segment and writes them and their meta."""
-        cdef uint32_t count = self._index.count, i
-        cdef const char* cuts = self._cuts.at
-        cdef list pieces = self._compress(count)
+        cdef uint64_t[2] place
         cdef Buffer meta = [NULL, 0, 0]
-        cdef const char* raw = self._blocks.raw.at
         if self._segments == 0 and self._dictionary_bytes:
-            pieces = self._train(count, pieces)
+            with gil:
+                self._train()
+        self._store_blocks()
         note_key(&self._top, self._blocks.last_key.at, self._blocks.last_key.used)
-        for i in range(count):
-            offset, length = self._store(
-                raw + load64(cuts + i * 16), load64(cuts + i * 16 + 8), pieces[i]
-            )
-            note_place(&self._index, offset, length)
         try:
             self._build_meta(&meta)
-            offset, length = self._store(meta.at, meta.used, None)
-            note_place(&self._top, offset, length)
+            self._store(meta.at, meta.used, False, place)
         finally:
             discard(&meta)
+        note_place(&self._top, place[0], <uint32_t>place[1])
         self._flush()
-        self._blocks_written += count
+        self._blocks_written += self._index.count
         self._segments += 1
         clear_draft(&self._index)
         self._cuts.used = self._hashes.used = 0
         self._blocks.raw.used = 0
         return 0
 
-    cdef list _compress(self, uint32_t count):
-        """The compressed form of each block, or None for those (all of them) that stay raw."""
-        if self._compressor is None:
-            return [None] * count
-        self._span.at = self._blocks.raw.at
-        self._span.length = self._blocks.raw.used
-        if count == 1:
-            return [self._compressor.compress(self._span)]
-        pieces = self._compressor.multi_compress_to_buffer(
-            zstandard.BufferWithSegments(self._span, self._cuts.at[:self._cuts.used])
-        )
-        return [pieces[i] for i in range(count)]
+    cdef int _store_blocks(self) except -1 nogil:
+        cdef const char* cut = self._cuts.at
+        cdef uint64_t[2] place
+        cdef uint32_t i
+        for i in range(self._index.count):
+            self._store(self._blocks.raw.at + load64(cut), load64(cut + 8), self._level != 0, place)
+            note_place(&self._index, place[0], <uint32_t>place[1])
+            cut += 16
+        return 0
 
-    cdef list _train(self, uint32_t count, list plain):
-        """Trains a dictionary on the segment; `plain`, or the pieces made with it, whatever is shorter."""
+    cdef int _train(self) except -1:
+        """Trains a dictionary on the segment, and keeps it if the blocks get shorter by more than it has."""
         cdef const char* raw = self._blocks.raw.at
         cdef size_t size = self._blocks.raw.used, at
-        cdef object compressor = self._compressor
-        cdef list pieces
+        cdef Compressor trained
         try:
             dictionary = zstandard.train_dictionary(
                 self._dictionary_bytes,
                 [raw[at : min(at + SAMPLE_BYTES, size)] for at in range(0, size, SAMPLE_BYTES)],
                 level=self._level,
-            )
+            ).as_bytes()
         except zstandard.ZstdError:
-            return plain           # there is too little of it, or nothing that repeats
-        dictionary.precompute_compress(level=self._level)
-        # Without its number in each frame, four bytes: a table has only one.
-        self._compressor = zstandard.ZstdCompressor(
-            level=self._level, dict_data=dictionary, write_dict_id=False)
-        pieces = self._compress(count)
-        if self._stored_bytes(plain) <= self._stored_bytes(pieces) + len(dictionary) + TRAILER_BYTES:
-            self._compressor = compressor
-            return plain
-        self._dictionary = dictionary.as_bytes()
-        return pieces
+            return 0               # there is too little of it, or nothing that repeats
+        trained = Compressor(self._level, dictionary)
+        if self._payload_bytes(trained) + len(dictionary) + TRAILER_BYTES < self._payload_bytes(self._compressor):
+            self._compressor, self._dictionary = trained, dictionary
+        return 0
 
-    cdef uint64_t _stored_bytes(self, list pieces) except? 0:
-        """Payload bytes of the segment's blocks, if these are their compressed forms."""
-        cdef const char* cuts = self._cuts.at
+    cdef uint64_t _payload_bytes(self, Compressor compressor) except? 0 nogil:
+        """What the segment's blocks would have, compressed by that one."""
+        cdef const char* cut = self._cuts.at
         cdef uint64_t total = 0
-        cdef size_t i, size
-        for i, piece in enumerate(pieces):
-            size = load64(cuts + i * 16 + 8)
-            total += len(piece) if pays(size, len(piece)) else size
+        cdef size_t length, room
+        cdef uint32_t i
+        for i in range(self._index.count):
+            room = compressor.bound(load64(cut + 8))
+            reserve(&self._out, room)
+            length = compressor.compress(
+                self._out.at + self._out.used, room, self._blocks.raw.at + load64(cut), load64(cut + 8))
+            total += length if pays(load64(cut + 8), length) else load64(cut + 8)
+            cut += 16
         return total
 
-    cdef int _build_meta(self, Buffer* out) except -1:
+    cdef int _build_meta(self, Buffer* out) except -1 nogil:
         cdef size_t keys = self._hashes.used // 8, i
         cdef uint32_t lines = bloom_lines(keys, self._bits_per_key)
         cdef uint8_t probes = bloom_probes(self._bits_per_key)
@@ -232,30 +217,27 @@ cdef class TableWriter:
         try:
             memset(filter.at, 0, <size_t>lines * LINE_BYTES)
             if lines:
-                with nogil:
-                    for i in range(keys):
-                        bloom_add(filter.at, lines, probes, load64(hashes + i * 8))
+                for i in range(keys):
+                    bloom_add(filter.at, lines, probes, load64(hashes + i * 8))
             write_meta(&self._index, filter.at, lines, probes, out)
         finally:
             discard(&filter)
         return 0
 
-    cdef tuple _store(self, const char* at, size_t size, object compressed):
-        """Appends a stored block (engine/block) to `_out`: its (offset, length) in the file."""
+    cdef int _store(self, const char* at, size_t size, bint compressed, uint64_t* place) except -1 nogil:
+        """Appends a stored block (engine/block) to `_out`; `place` becomes its offset and length in the file."""
         cdef Buffer* out = &self._out
-        cdef size_t begin = out.used
-        cdef uint64_t offset = self.bytes_written + begin
-        cdef Py_buffer view
-        cdef char* trailer
+        cdef size_t begin = out.used, room, length = 0
         cdef uint8_t compression = Compression.RAW
-        if compressed is not None and pays(size, len(compressed)):
+        cdef char* trailer
+        if compressed:
+            room = self._compressor.bound(size)
+            reserve(out, room)
+            length = self._compressor.compress(out.at + begin, room, at, size)
+        if pays(size, length):
             compression = (
                 Compression.ZSTD if self._dictionary is None else Compression.ZSTD_DICTIONARY)
-            PyObject_GetBuffer(compressed, &view, PyBUF_SIMPLE)
-            try:
-                append(out, view.buf, view.len)
-            finally:
-                PyBuffer_Release(&view)
+            out.used += length
         else:
             append(out, at, size)
         reserve(out, TRAILER_BYTES)
@@ -263,17 +245,23 @@ cdef class TableWriter:
         store32(trailer, <uint32_t>size)
         trailer[4] = <char>compression
         out.used += 5
-        store32(trailer + 5, checksum(self._span, out.at + begin, out.used - begin, offset))
+        place[0] = self.bytes_written + begin
+        store32(trailer + 5, checksum(out.at + begin, out.used - begin, place[0]))
         out.used += 4
-        return offset, <uint32_t>(out.used - begin)
+        place[1] = out.used - begin
+        return 0
 
-    cdef int _flush(self) except -1:
-        cdef File file = self._file
-        with nogil:
-            file.write(self._out.at, self._out.used)
+    cdef int _flush(self) except -1 nogil:
+        self._file.write(self._out.at, self._out.used)
         self.bytes_written += self._out.used
         self._out.used = 0
         return 0
+
+    cdef tuple _store_whole(self, const char* at, size_t size):
+        """A block that is not compressed: where it is."""
+        cdef uint64_t[2] place
+        self._store(at, size, False, place)
+        return place[0], place[1]
 
     def finish(self):
         """Writes the end of the table and syncs it; the TableProperties, or None for no entries."""
@@ -284,21 +272,23 @@ cdef class TableWriter:
         if self._blocks.size():
             self._cut_block()
         if self._index.count:
-            self._end_segment()
+            with nogil:
+                self._end_segment()
         properties = self._properties()
         if self._dictionary is not None:
-            properties.dictionary_offset, properties.dictionary_length = self._store(
-                self._dictionary, len(self._dictionary), None)
+            properties.dictionary_offset, properties.dictionary_length = self._store_whole(
+                self._dictionary, len(self._dictionary))
         try:
             write_index(&self._top, &top)
-            top_place = self._store(top.at, top.used, None)
+            top_place = self._store_whole(top.at, top.used)
         finally:
             discard(&top)
         encoded = encode_properties(properties)
-        place = self._store(encoded, len(encoded), None)
+        place = self._store_whole(encoded, len(encoded))
         footer = encode_footer(*top_place, *place, version=1 if self._dictionary is None else 2)
         append(&self._out, <const char*>footer, len(footer))
-        self._flush()
+        with nogil:
+            self._flush()
         self._file.sync()
         self._file.close()
         self._file = None

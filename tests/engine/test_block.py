@@ -96,7 +96,8 @@ def test_a_stored_block_is_opened(payload, compression):
     (lambda: stored(b"raw", 3, 0, 8), "checksum"),            # made for another offset
     (lambda: b"short", "shorter"),
     (lambda: stored(b"raw", 4, 0, 0), "raw size"),
-    (lambda: stored(b"raw", 3, 2, 0), "unknown compression"),
+    (lambda: stored(b"raw", 3, 3, 0), "unknown compression"),
+    (lambda: stored(b"raw", 3, 2, 0), "needs a dictionary"),
     (lambda: stored(b"raw", 3, 1, 0), "decompressed"),
     (lambda: stored(zstandard.compress(b"raw"), 4, 1, 0), "another size"),
     (lambda: stored(zstandard.compress(b"raw")[:-1], 3, 1, 0), "decompressed"),

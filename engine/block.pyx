@@ -42,7 +42,8 @@ cdef uint32_t checksum(const char* at, size_t length, uint64_t offset) noexcept 
     return crc32c(at, length) ^ <uint32_t>offset
 
 
-cdef const char* check_stored(const char* stored, size_t length, TableFile source, uint64_t offset) noexcept nogil:
+cdef const char* check_stored(const char* stored, size_t length, TableFile source,
+                              uint64_t offset) noexcept nogil:
     """NULL when trailer and checksum are right, else what is wrong."""
     cdef uint8_t compression
     cdef uint32_t raw_bytes
@@ -112,8 +113,8 @@ cdef Block open_block(Decompressor decompressor, bytes stored, TableFile source,
 
 cdef int open_run(Decompressor decompressor, TableFile source, const char* stored, uint64_t offset,
                   const char* lengths, uint32_t count, Buffer* raw, Buffer* pieces) except -1 nogil:
-    """Opens neighbouring stored blocks, the first of them at `offset`: a Piece each in `pieces`, of which there
-    may be fewer, but one. `lengths` are u32.
+    """Opens neighbouring stored blocks, the first of them at `offset`: a Piece each in `pieces`; fewer, but
+    one, if they are too large together. `lengths` are u32.
 
     The pieces point into `stored` (those that are not compressed) and into `raw`."""
     cdef Piece* piece

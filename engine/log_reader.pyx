@@ -26,7 +26,7 @@ from engine.crc32c cimport crc32c
 from engine.log_format cimport (
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, LOG_FORMAT, SEGMENT_HEADER_BYTES, load32, load64,
 )
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 import google_crc32c
 

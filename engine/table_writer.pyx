@@ -39,7 +39,7 @@ cdef enum:
 
 
 cdef inline bint pays(size_t raw_bytes, size_t compressed_bytes) noexcept nogil:
-    """A saving below a sixteenth is not worth the decompression at every read; 0: it could not be compressed."""
+    """A saving below a sixteenth is not worth the decompression at every read; 0 bytes: it failed."""
     return 0 < compressed_bytes < raw_bytes - raw_bytes // 16
 
 
@@ -167,8 +167,7 @@ cdef class TableWriter:
     cdef int _store_blocks(self) except -1 nogil:
         cdef const char* cut = self._cuts.at
         cdef uint64_t[2] place
-        cdef uint32_t i
-        for i in range(self._index.count):
+        for _ in range(self._index.count):
             self._store(self._blocks.raw.at + load64(cut), load64(cut + 8), self._level != 0, place)
             note_place(&self._index, place[0], <uint32_t>place[1])
             cut += 16
@@ -188,7 +187,8 @@ cdef class TableWriter:
         except zstandard.ZstdError:
             return 0               # there is too little of it, or nothing that repeats
         trained = Compressor(self._level, dictionary)
-        if self._payload_bytes(trained) + len(dictionary) + TRAILER_BYTES < self._payload_bytes(self._compressor):
+        bytes_more = len(dictionary) + TRAILER_BYTES
+        if self._payload_bytes(trained) + bytes_more < self._payload_bytes(self._compressor):
             self._compressor, self._dictionary = trained, dictionary
         return 0
 
@@ -197,8 +197,7 @@ cdef class TableWriter:
         cdef const char* cut = self._cuts.at
         cdef uint64_t total = 0
         cdef size_t length, room
-        cdef uint32_t i
-        for i in range(self._index.count):
+        for _ in range(self._index.count):
             room = compressor.bound(load64(cut + 8))
             reserve(&self._out, room)
             length = compressor.compress(
@@ -225,7 +224,7 @@ cdef class TableWriter:
         return 0
 
     cdef int _store(self, const char* at, size_t size, bint compressed, uint64_t* place) except -1 nogil:
-        """Appends a stored block (engine/block) to `_out`; `place` becomes its offset and length in the file."""
+        """Appends a stored block (engine/block) to `_out`; `place` becomes its offset and length."""
         cdef Buffer* out = &self._out
         cdef size_t begin = out.used, room, length = 0
         cdef uint8_t compression = Compression.RAW

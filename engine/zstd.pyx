@@ -1,7 +1,7 @@
 """Zstandard frames (RFC 8878) for code that holds no GIL: the library's own stable functions.
 
-A Compressor or Decompressor is for one thread at a time; a Dictionary is read by any number. Contexts are kept,
-since making one costs more than a block.
+A Compressor or Decompressor is for one thread at a time; a Dictionary is read by any number. Contexts are
+kept, since making one costs more than a block.
 """
 
 from libc.stdint cimport uintptr_t
@@ -29,10 +29,10 @@ DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
 
 cdef object library = zstd_library()
 cdef dict found = addresses(library, [
-    "ZSTD_createCCtx", "ZSTD_freeCCtx", "ZSTD_CCtx_setParameter", "ZSTD_CCtx_loadDictionary", "ZSTD_compress2",
-    "ZSTD_compressBound", "ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressDCtx", "ZSTD_createDDict",
-    "ZSTD_freeDDict", "ZSTD_decompress_usingDDict", "ZSTD_getFrameContentSize", "ZSTD_isError",
-    "ZSTD_getErrorName"])
+    "ZSTD_createCCtx", "ZSTD_freeCCtx", "ZSTD_CCtx_setParameter", "ZSTD_CCtx_loadDictionary",
+    "ZSTD_compress2", "ZSTD_compressBound", "ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressDCtx",
+    "ZSTD_createDDict", "ZSTD_freeDDict", "ZSTD_decompress_usingDDict", "ZSTD_getFrameContentSize",
+    "ZSTD_isError", "ZSTD_getErrorName"])
 cdef make_t create_compressor = <make_t><uintptr_t>found["ZSTD_createCCtx"]
 cdef free_t free_compressor = <free_t><uintptr_t>found["ZSTD_freeCCtx"]
 cdef set_t set_parameter = <set_t><uintptr_t>found["ZSTD_CCtx_setParameter"]

@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from resp_kv import commands
+from tests.e2e.two_servers import PORTS
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ("--set", "memtable-bytes 16mb", "--set", "block-cache-bytes 16mb")
@@ -33,9 +34,10 @@ needs_clusters = pytest.mark.skipif(
 def free_ports(count):
     """A port from which so many in a row are free, and the bus ports above them too.
 
-    All below the ports of outgoing connections, which could take one while its node is down.
+    All below the ports of outgoing connections, which could take one while its node is down, and none
+    that is another node's bus port.
     """
-    for port in range(10_500 + os.getpid() * 7 % 8_000, 22_000, count):
+    for port in range(PORTS[0] + os.getpid() * 7 % 8_000, PORTS[1] - count, count):
         try:
             for number in range(port, port + count):
                 for each in (number, number + 10_000):

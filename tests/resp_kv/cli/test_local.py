@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from resp_kv.cli import local_node
+from tests.e2e.local_cluster import free_ports
 
 ROOT = Path(__file__).parents[3]
 STAND_IN = Path(__file__).parent / "stand_in_node.py"
@@ -22,20 +23,6 @@ local.STOP_S = STOP_SECONDS
 from resp_kv.cli.app import main
 main()
 """
-
-
-def free_ports(count):
-    """A port from which so many in a row are free, and the bus ports above them too."""
-    for port in range(21_000 + os.getpid() % 5_000, 54_000, count):
-        try:
-            for number in range(port, port + count):
-                for each in (number, number + 10_000):
-                    with socket.socket() as probe:
-                        probe.bind(("127.0.0.1", each))
-        except OSError:
-            continue
-        return port
-    raise AssertionError("no free ports")
 
 
 class Cluster:

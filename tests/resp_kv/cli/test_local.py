@@ -222,10 +222,13 @@ def test_a_node_that_does_not_come_up(cluster):
 
 
 def test_a_cluster_that_does_not_become_ready(cluster):
-    status, _, err = ended(cluster.run("--wait", "0.5", STAND_IN_NOT_OK="node-3"))
-    assert status == 1
+    for wait_s in (0.5, 5, 50):
+        status, _, err = ended(cluster.run("--wait", str(wait_s), STAND_IN_NOT_OK="node-3"))
+        assert status == 1
+        if "does not answer" not in err:               # on a busy machine not even a stand-in is up so soon
+            break
     assert "node 3 (process " in err
-    assert err.endswith(f"says cluster_state:fail after 0.5 seconds; see its log "
+    assert err.endswith(f"says cluster_state:fail after {wait_s} seconds; see its log "
                         f"{cluster.folder}/node-3/node.log\n")
 
 

@@ -19,6 +19,8 @@ import pytest
 import redis
 
 from resp_kv import commands
+from tests.e2e.cluster import reached_by
+from tests.e2e.server import eventually
 from tests.e2e.two_servers import PORTS
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +89,14 @@ class LocalCluster:
         """The process, when it says that all nodes are ready."""
         run = self.start(*options)
         run.before = until(run, UP)
+        return run
+
+    def mend(self):
+        """What is missing runs again, and all reach each other, of which `resp-kv local` knows nothing."""
+        run, ports = self.run(), {self.port_of(number) for number in self.numbers}
+        for number in self.numbers:
+            with self.client(number) as client:
+                eventually(lambda client=client: reached_by(client) >= ports, END_S)
         return run
 
     def stop(self, *options):

@@ -30,7 +30,7 @@ def fill(cluster, number, keys, value):
 
 
 def down(cluster, number):
-    """SIGKILL, and wait until the others have noticed."""
+    """SIGKILL, and wait until it is dead."""
     pid = cluster.pid(number)
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not os.path.exists(f"/proc/{pid}/stat")
@@ -90,7 +90,7 @@ def test_a_node_that_was_away_has_everything_after_a_repair(cluster):
     assert client.delete(*[f"key:{key}" for key in range(1, KEYS, 8)]) == KEYS // 8
     assert client.incrby("counter", 5) == 5
     assert client.expire("key:2", 1000)
-    cluster.run()
+    cluster.mend()
     repair(cluster, 1)
     assert all(part["state"] == b"verified" and part["verified-age-ms"] >= 0
                for part in partitions(cluster, 1))

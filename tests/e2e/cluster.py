@@ -138,6 +138,12 @@ class Cluster:
     def clients(self, **options):
         return [node.client(**options) for node in self.running()]
 
+    def catch_up(self):
+        """Every replica has all that was acknowledged, which may be one more than a level asks for: what
+        all replicas are asked goes the way of the writes before it."""
+        for client in self.clients():
+            client.execute_command("KV.GET", "", "LEVEL", "ALL")
+
     def flush(self):
         """Empty, and so at every node; a connection may not be back yet after a start."""
         with self.nodes[0].client() as client:

@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from resp_kv import commands
-from tests.e2e.cluster import reached_by
+from tests.e2e.cluster import reached_by, seen_by
 from tests.e2e.server import eventually
 from tests.e2e.two_servers import PORTS
 
@@ -98,6 +98,14 @@ class LocalCluster:
             with self.client(number) as client:
                 eventually(lambda client=client: reached_by(client) >= ports, END_S)
         return run
+
+    def wait_for_loss(self, number):
+        """Until no other node sends it anything more."""
+        lost = self.port_of(number)
+        for other in self.numbers:
+            if other != number:
+                with self.client(other) as client:
+                    eventually(lambda client=client: lost not in seen_by(client, without={"fail"}), END_S)
 
     def stop(self, *options):
         """(exit status, output) of `resp-kv local --stop`."""

@@ -30,11 +30,12 @@ def fill(cluster, number, keys, value):
 
 
 def down(cluster, number):
-    """SIGKILL, and wait until it is dead."""
+    """SIGKILL, and wait until the others have noticed."""
     pid = cluster.pid(number)
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not os.path.exists(f"/proc/{pid}/stat")
                or " Z " in open(f"/proc/{pid}/stat").read(), END_S)
+    cluster.wait_for_loss(number)
 
 
 def lose_disk(cluster, number):

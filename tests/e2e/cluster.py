@@ -113,7 +113,7 @@ class Cluster:
         try:
             if client.cluster("INFO")["cluster_state"] != state:
                 return False
-            return self.reached_by(client) >= {node.port for node in self.running()}
+            return reached_by(client) >= {node.port for node in self.running()}
         except redis.RedisError:
             return False
 
@@ -123,7 +123,7 @@ class Cluster:
         for node in self.running():
             if node.port not in lost:
                 with node.client() as client:
-                    eventually(lambda client=client: not lost & self.seen_by(client, without={"fail"}))
+                    eventually(lambda client=client: not lost & seen_by(client, without={"fail"}))
 
     def mend(self):
         """All run and reach each other."""
@@ -135,17 +135,14 @@ class Cluster:
             node.wait_until_up()
         self.wait_for("ok")
 
-    def reached_by(self, client):
-        """The ports of the nodes that a node takes for reachable and sound, itself included."""
-        return self.seen_by(client, without={"fail", "fail?"})
-
-    def seen_by(self, client, without):
-        """The ports of the nodes that a node has a connection to, and that have none of these flags."""
-        return {int(address.rpartition(":")[2]) for address, node in client.cluster("NODES").items()
-                if node["connected"] and not without & set(node["flags"].split(","))}
-
     def clients(self, **options):
         return [node.client(**options) for node in self.running()]
+
+    def catch_up(self):
+        """Every replica has all that was acknowledged, which may be one more than a level asks for: what
+        all replicas are asked goes the way of the writes before it."""
+        for client in self.clients():
+            client.execute_command("KV.GET", "", "LEVEL", "ALL")
 
     def flush(self):
         """Empty, and so at every node; a connection may not be back yet after a start."""
@@ -156,6 +153,17 @@ class Cluster:
     def logs(self):
         return "\n".join(f"node {number} at {node.port}:\n{node.log[-4000:]}"
                          for number, node in enumerate(self.nodes))
+
+
+def reached_by(client):
+    """The ports of the nodes that a node takes for reachable and sound, itself included."""
+    return seen_by(client, without={"fail", "fail?"})
+
+
+def seen_by(client, without):
+    """The ports of the nodes that a node has a connection to, and that have none of these flags."""
+    return {int(address.rpartition(":")[2]) for address, node in client.cluster("NODES").items()
+            if node["connected"] and not without & set(node["flags"].split(","))}
 
 
 def accepted(command):

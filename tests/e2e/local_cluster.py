@@ -19,6 +19,9 @@ import pytest
 import redis
 
 from resp_kv import commands
+from tests.e2e.cluster import reached_by, seen_by
+from tests.e2e.server import eventually
+from tests.e2e.two_servers import PORTS
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ("--set", "memtable-bytes 16mb", "--set", "block-cache-bytes 16mb")
@@ -33,9 +36,10 @@ needs_clusters = pytest.mark.skipif(
 def free_ports(count):
     """A port from which so many in a row are free, and the bus ports above them too.
 
-    All below the ports of outgoing connections, which could take one while its node is down.
+    All below the ports of outgoing connections, which could take one while its node is down, and none
+    that is another node's bus port.
     """
-    for port in range(10_500 + os.getpid() * 7 % 8_000, 22_000, count):
+    for port in range(PORTS[0] + os.getpid() * 7 % 8_000, PORTS[1] - count, count):
         try:
             for number in range(port, port + count):
                 for each in (number, number + 10_000):
@@ -86,6 +90,22 @@ class LocalCluster:
         run = self.start(*options)
         run.before = until(run, UP)
         return run
+
+    def mend(self):
+        """What is missing runs again, and all reach each other, of which `resp-kv local` knows nothing."""
+        run, ports = self.run(), {self.port_of(number) for number in self.numbers}
+        for number in self.numbers:
+            with self.client(number) as client:
+                eventually(lambda client=client: reached_by(client) >= ports, END_S)
+        return run
+
+    def wait_for_loss(self, number):
+        """Until no other node sends it anything more."""
+        lost = self.port_of(number)
+        for other in self.numbers:
+            if other != number:
+                with self.client(other) as client:
+                    eventually(lambda client=client: lost not in seen_by(client, without={"fail"}), END_S)
 
     def stop(self, *options):
         """(exit status, output) of `resp-kv local --stop`."""

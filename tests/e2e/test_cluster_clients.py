@@ -132,6 +132,7 @@ def test_redis_cli_follows_the_map(redis_cli, cluster, number):
 
 def test_redis_cli_cluster_check(redis_cli, cluster):
     cluster[0].client().mset({name: "v" for name in NAMES})
+    cluster.catch_up()
     output = cluster_tool(redis_cli, cluster, "check")
     assert "[OK] All nodes agree about slots configuration." in output
     assert "[OK] All 16384 slots covered." in output
@@ -141,6 +142,7 @@ def test_redis_cli_cluster_check(redis_cli, cluster):
 
 def test_redis_cli_cluster_info_and_call(redis_cli, cluster):
     cluster[0].client().mset({name: "v" for name in NAMES})
+    cluster.catch_up()
     output = cluster_tool(redis_cli, cluster, "info")
     assert "[OK] 300 keys in 3 masters." in output
     assert len(re.findall(r"slots \| 0 slaves\.", output)) == 3

@@ -283,6 +283,7 @@ def test_all_nodes_together_show_every_key_once(cluster, count):
     names = [b"name:%d" % number for number in range(900)]
     for number, client in enumerate(clients):
         client.mset({name: b"v" for name in names[number::3]})
+    cluster.catch_up()
     walks = [walked(client, count=count) for client in clients]
     assert sorted(itertools.chain(*walks)) == sorted(names)
     assert sorted(itertools.chain(*[client.keys("*") for client in clients])) == sorted(names)
@@ -291,6 +292,7 @@ def test_all_nodes_together_show_every_key_once(cluster, count):
     for client, own in zip(clients, shown):
         assert client.randomkey() in own
     clients[1].delete(*names[:450])
+    cluster.catch_up()
     assert sum(client.dbsize() for client in clients) == 450
     assert sorted(itertools.chain(*[walked(client, match="name:8*") for client in clients])) == sorted(
         name for name in names[450:] if name.startswith(b"name:8"))

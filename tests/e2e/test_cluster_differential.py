@@ -55,7 +55,8 @@ class Nodes:
     """Links to all nodes that look like one: each command goes to one of them, drawn by lot.
 
     Commands on what a node shows of its own slots go to all, and the replies become one; what
-    concerns the connection goes to all, too."""
+    concerns the connection goes to all, too. A node shows what it has itself, and a write is acknowledged
+    when two of three have it: so before that all catch up."""
 
     def __init__(self, cluster, seed):
         self.links = [Link(node.port) for node in cluster.nodes]
@@ -70,10 +71,15 @@ class Nodes:
         if name in (b"SELECT", b"HELLO"):
             replies = [link.ask(*words) for link in self.links]
             return replies[0]
-        replies = [link.ask(*words) for link in self.links] if name in GATHERED else None
-        if replies is None:
+        if name not in GATHERED:
             return self.random.choice(self.links).ask(*words)
-        return GATHERED[name](replies)
+        self.catch_up()
+        return GATHERED[name]([link.ask(*words) for link in self.links])
+
+    def catch_up(self):
+        """What all replicas are asked goes the way of the writes before it."""
+        for link in self.links:
+            assert link.ask(b"KV.GET", b"", b"LEVEL", b"ALL")[:1] == b"*"
 
     def ask_all(self, commands):
         """All at once through one node."""

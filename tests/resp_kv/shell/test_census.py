@@ -22,6 +22,7 @@ def test_few_entries_are_counted_at_once(rig):
 async def test_many_are_counted_in_the_background(rig, monkeypatch):
     monkeypatch.setattr(module, "COUNTED_AT_ONCE", 50)
     monkeypatch.setattr(module, "PORTION_ENTRIES", 64)
+    monkeypatch.setattr(module, "REST_S_MIN", 3600.0)
     fill(rig, 1000)
     rig.flush_to_tables()
     census = Census(rig.engine, asyncio.get_running_loop(), rig.clock)

@@ -121,8 +121,8 @@ cdef class ReverseTableCursor(TableCursor):
                 break
             first -= 1
         self._open_run(first)
-        if last >= self.run_first + self.run_count:
-            self._open_run(last)   # the run is too large to be opened at once
+        while last >= self.run_first + self.run_count:     # too much to be opened at once
+            self._open_run(self.run_first + self.run_count)
         return 0
 
     cdef int unfold(self, uint32_t block) except -1 nogil:

@@ -128,9 +128,9 @@ cdef int open_run(Decompressor decompressor, TableFile source, const char* store
         next.at, next.length, next.offset = at, <uint32_t>length, offset + (at - stored)
         next.damage = check_stored(at, length, source, next.offset)
         if next.damage == NULL:
-            raw_bytes += raw_bytes_of(at, length)
-            if i and raw_bytes > RUN_BYTES_MAX:
+            if i and raw_bytes + raw_bytes_of(at, length) > RUN_BYTES_MAX:
                 break
+            raw_bytes += raw_bytes_of(at, length)
         append(pieces, &next, sizeof(Piece))
         at += length
     reserve(raw, raw_bytes)

@@ -23,12 +23,17 @@ import shutil
 from engine.disk cimport Disk, File
 from libc.stdint cimport int64_t, uint64_t
 
+cdef extern from "Python.h" nogil:
+    int PyGILState_Check()
+
 
 cdef class FaultyFile(File):
     cdef FaultyDisk disk
 
     cdef int64_t write_some(self, const char* source, size_t count) except -1 nogil:
+        cdef bint held = PyGILState_Check()
         with gil:
+            self.disk.count_held(held, "write", self.path)
             allowed = self.disk.ask("write", self.path, count)
             if allowed is not None:
                 count = min(count, <size_t>allowed)
@@ -55,7 +60,9 @@ cdef class FaultyFile(File):
         return File.reserve(self, offset, count)
 
     cdef int64_t read_into(self, char* out, size_t count, uint64_t offset) except -1 nogil:
+        cdef bint held = PyGILState_Check()
         with gil:
+            self.disk.count_held(held, "read", self.path)
             allowed = self.disk.ask("read", self.path, count)
             if allowed is not None:
                 count = min(count, <size_t>allowed)
@@ -85,12 +92,20 @@ cdef class FaultyDisk(Disk):
     cdef readonly dict synced          # path -> bytes that are surely there
     cdef readonly set unsynced_names   # paths created since their folder was synced
     cdef readonly dict counts          # operation -> how often
+    cdef readonly dict held            # (operation, ending of the name) -> how often with the GIL held
 
     def __init__(self, fault=None):
         self.fault = fault
         self.synced = {}
         self.unsynced_names = set()
         self.counts = {}
+        self.held = {}
+
+    def count_held(self, held, operation, path):
+        """Who waits for a disk with the GIL in hand stops every other thread."""
+        if held:
+            key = operation, os.path.splitext(path)[1]
+            self.held[key] = self.held.get(key, 0) + 1
 
     def ask(self, operation, path, count):
         self.counts[operation] = self.counts.get(operation, 0) + 1

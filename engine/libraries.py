@@ -4,7 +4,7 @@ Flushes and compactions call them for every block, without the GIL; through the 
 they would need it for each call, and wait for it up to 5 ms (docs/decisions/0014). Both libraries have kept
 the functions used here for years; which copy is used makes no difference to the files.
 
-    CRC32C      libcrc32c, which google-crc32c's extension module is linked to
+    CRC32C      libcrc32c, which google-crc32c's extension module is linked to; else engine/crc32c's own
     Zstandard   the extension module of the package zstandard that exports the library's functions, or is
                 linked to the system's; else the system's own
 """
@@ -22,20 +22,28 @@ def addresses(library, names):
 
 
 def crc32c_library():
-    return first_with("crc32c_extend", [file_of("google_crc32c._crc32c")], (
-        "google-crc32c is installed without its extension module: install a wheel of it, or libcrc32c "
-        "before it is built"))
+    """None where google-crc32c has no extension module, as on systems it has no wheel for."""
+    try:
+        return first_with("crc32c_extend", [file_of("google_crc32c._crc32c")], "")
+    except ImportError:
+        return None
 
 
 def zstd_library():
-    library = first_with("ZSTD_compress2", [
-        file_of("zstandard._cffi"), file_of("zstandard.backend_c"), ctypes.util.find_library("zstd"),
-        "libzstd.so.1",
-    ], "Zstandard's C library was not found: install libzstd (the package libzstd1 in Debian and Ubuntu)")
+    library = first_with("ZSTD_compress2", zstd_files(), (
+        "Zstandard's C library was not found: install libzstd (the package libzstd1 in Debian and Ubuntu)"))
     version = library.ZSTD_versionNumber()
     if version < ZSTD_VERSION_MIN:
         raise ImportError(f"Zstandard {version} is too old, at least {ZSTD_VERSION_MIN} is needed")
     return library
+
+
+def zstd_files():
+    """Where it may be; the system is asked last, since that starts a program."""
+    yield file_of("zstandard._cffi")
+    yield file_of("zstandard.backend_c")
+    yield "libzstd.so.1"
+    yield ctypes.util.find_library("zstd")
 
 
 def file_of(module):

@@ -40,6 +40,8 @@ cdef class TableCursor(Cursor):
     cdef int _open_segment(self, uint32_t segment) except -1 nogil
     cdef int _lend_meta(self, uint64_t offset, uint32_t length) except -1
     cdef int _read_meta(self, uint64_t offset, uint32_t length) except -1 nogil
+    cdef int _read_pieces(self, uint64_t offset, uint64_t size, const char* lengths, uint32_t count,
+                          Buffer* raw) except -1 nogil
     cdef int _read(self, uint64_t offset, uint64_t size) except -1 nogil
     cdef int _open_run(self, uint32_t first) except -1 nogil
     cdef int _take_cached(self, uint32_t first) except -1

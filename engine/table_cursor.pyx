@@ -1,9 +1,9 @@
 """Walks a table's entries in key order.
 
 Offline (compaction, snapshots; any thread): reads a run of neighbouring blocks with one pread, opens
-them together and walks through the run, all without the GIL, which only who asks the cache needs: a
-snapshot takes what it holds from there, and a scan of the engine's owner leaves there what there is room
-for. On the loop (with `loads`): takes block by block from the cache and never waits; see Table.cursor.
+them together and walks through the run, all without the GIL, which is needed to ask the cache: a snapshot
+takes what it holds from there, and a scan of the engine's owner leaves there what there is room for. On the
+loop (with `loads`): takes block by block from the cache and never waits; see Table.cursor.
 
 Place in the table = segment (its meta is open), run (blocks of that segment that are open), block,
 entry. Moving on tries the innermost first.
@@ -13,13 +13,26 @@ from engine.block cimport Block, Piece, copy_of, open_run
 from engine.block_reader cimport (
     DAMAGED, OVER, THERE, first_in_block, next_in_block, open_view, seek_in_block,
 )
-from engine.buffer cimport append, discard, reserve
+from engine.buffer cimport Buffer, append, discard, reserve
 from engine.entry cimport Lookup
 from engine.segment_meta cimport check_meta, find_in_index, open_meta
 from engine.varint cimport load32, load64
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.errors import DamagedFile, NeedsDisk
+
+
+cdef extern from "Python.h" nogil:
+    int PyGILState_Check()
+
+cdef enum:
+    KEPT_BYTES_MAX = 8 << 20       # of a buffer that a large value has blown up
+
+
+cdef inline void trim(Buffer* buffer) noexcept nogil:
+    """What is in it is not needed any more."""
+    if buffer.room > KEPT_BYTES_MAX:
+        discard(buffer)
 
 
 cdef class TableCursor(Cursor):
@@ -157,9 +170,7 @@ cdef class TableCursor(Cursor):
         """From the disk."""
         cdef Piece* piece
         cdef const char* damage
-        self._read(offset, length)
-        open_run(self.decompressor, self.source, self.stored.at, offset, <char*>&length, 1, &self.meta_raw,
-                 &self.pieces)
+        self._read_pieces(offset, length, <char*>&length, 1, &self.meta_raw)
         piece = <Piece*>self.pieces.at
         damage = piece.damage
         if damage == NULL:
@@ -170,6 +181,23 @@ cdef class TableCursor(Cursor):
             self._fail(offset, damage)
         self.meta_at = self.meta_raw.at
         return 0
+
+    cdef int _read_pieces(self, uint64_t offset, uint64_t size, const char* lengths, uint32_t count,
+                          Buffer* raw) except -1 nogil:
+        """Reads and opens blocks that lie side by side. Who holds the GIL lets go of it meanwhile."""
+        trim(&self.stored)
+        trim(&self.raw)
+        trim(raw)
+        if PyGILState_Check():
+            with gil:
+                with nogil:
+                    self._read(offset, size)
+                    open_run(self.decompressor, self.source, self.stored.at, offset, lengths, count, raw,
+                             &self.pieces)
+            return 0
+        self._read(offset, size)
+        return open_run(self.decompressor, self.source, self.stored.at, offset, lengths, count, raw,
+                        &self.pieces)
 
     cdef int _read(self, uint64_t offset, uint64_t size) except -1 nogil:
         """Those bytes of the file, into `stored`."""
@@ -195,6 +223,7 @@ cdef class TableCursor(Cursor):
         if self.cached:
             with gil:
                 if self._take_cached(first) == 0:
+                    self.held = None
                     self._read_run(first)
                     self._leave_run()
             return 0
@@ -238,7 +267,6 @@ cdef class TableCursor(Cursor):
         return 0
 
     cdef int _read_run(self, uint32_t first) except -1 nogil:
-        cdef const char* lengths = self.meta.index.lengths + <size_t>first * 4
         cdef uint64_t offset = load64(self.meta.index.offsets + <size_t>first * 8), size = 0
         cdef uint32_t i, length
         for i in range(first, self.meta.index.count):
@@ -252,9 +280,7 @@ cdef class TableCursor(Cursor):
             size += length
         else:
             i = self.meta.index.count
-        self._read(offset, size)
-        open_run(self.decompressor, self.source, self.stored.at, offset, lengths, i - first, &self.raw,
-                 &self.pieces)
+        self._read_pieces(offset, size, self.meta.index.lengths + <size_t>first * 4, i - first, &self.raw)
         self.run_count = <uint32_t>(self.pieces.used // sizeof(Piece))
         return 0
 

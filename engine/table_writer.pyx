@@ -39,8 +39,8 @@ cdef enum:
 
 
 cdef inline bint pays(size_t raw_bytes, size_t compressed_bytes) noexcept nogil:
-    """A saving below a sixteenth is not worth the decompression at every read; 0 bytes: it failed."""
-    return 0 < compressed_bytes < raw_bytes - raw_bytes // 16
+    """A saving below a sixteenth is not worth the decompression at every read."""
+    return compressed_bytes < raw_bytes - raw_bytes // 16
 
 
 cdef class TableWriter:
@@ -177,6 +177,7 @@ cdef class TableWriter:
         """Trains a dictionary on the segment, and keeps it if the blocks get shorter by more than it has."""
         cdef const char* raw = self._blocks.raw.at
         cdef size_t size = self._blocks.raw.used, at
+        cdef uint64_t plain_bytes, trained_bytes
         cdef Compressor trained
         try:
             dictionary = zstandard.train_dictionary(
@@ -187,8 +188,10 @@ cdef class TableWriter:
         except zstandard.ZstdError:
             return 0               # there is too little of it, or nothing that repeats
         trained = Compressor(self._level, dictionary)
-        bytes_more = len(dictionary) + TRAILER_BYTES
-        if self._payload_bytes(trained) + bytes_more < self._payload_bytes(self._compressor):
+        with nogil:
+            plain_bytes = self._payload_bytes(self._compressor)
+            trained_bytes = self._payload_bytes(trained)
+        if trained_bytes + len(dictionary) + TRAILER_BYTES < plain_bytes:
             self._compressor, self._dictionary = trained, dictionary
         return 0
 
@@ -226,7 +229,7 @@ cdef class TableWriter:
     cdef int _store(self, const char* at, size_t size, bint compressed, uint64_t* place) except -1 nogil:
         """Appends a stored block (engine/block) to `_out`; `place` becomes its offset and length."""
         cdef Buffer* out = &self._out
-        cdef size_t begin = out.used, room, length = 0
+        cdef size_t begin = out.used, room, length = size
         cdef uint8_t compression = Compression.RAW
         cdef char* trailer
         if compressed:

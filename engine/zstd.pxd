@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 cdef class Compressor:
     cdef void* context
     cdef size_t bound(self, size_t size) noexcept nogil
-    cdef size_t compress(self, char* out, size_t room, const char* at, size_t size) noexcept nogil
+    cdef ssize_t compress(self, char* out, size_t room, const char* at, size_t size) except -1 nogil
 
 
 cdef class Dictionary:

@@ -51,8 +51,8 @@ cdef error_name_t error_name = <error_name_t><uintptr_t>found["ZSTD_getErrorName
 
 
 cdef class Compressor:
-    """At that level (any int, Zstandard bounds it), with a dictionary or without one; its number is not
-    stored in the frames. ValueError for what is no dictionary."""
+    """At that level (any int, Zstandard bounds it), with a trained dictionary or without one; its number is
+    not stored in the frames. ValueError."""
 
     def __cinit__(self, int level, bytes dictionary=None):
         cdef size_t code
@@ -74,10 +74,13 @@ cdef class Compressor:
         """How long a frame of so many bytes may get."""
         return compress_bound(size)
 
-    cdef size_t compress(self, char* out, size_t room, const char* at, size_t size) noexcept nogil:
-        """The length of the frame, which says how much is in it; 0 when it does not fit."""
+    cdef ssize_t compress(self, char* out, size_t room, const char* at, size_t size) except -1 nogil:
+        """The length of the frame, which names its contents'. `room`: at least bound(size). MemoryError."""
         cdef size_t code = compress2(self.context, out, room, at, size)
-        return 0 if is_error(code) else code
+        if is_error(code):
+            with gil:
+                raise MemoryError(f"Zstandard: {error_name(code).decode()}")
+        return <ssize_t>code
 
 
 cdef class Dictionary:

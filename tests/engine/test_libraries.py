@@ -9,6 +9,7 @@ import zstandard
 
 from engine import libraries
 from engine.block import read_stored
+from engine.crc32c import both_ways
 from engine.zstd import Compressor, Dictionary
 
 
@@ -30,6 +31,18 @@ def test_an_old_library_is_refused(monkeypatch):
     monkeypatch.setattr(libraries, "first_with", lambda *_: Old())
     with pytest.raises(ImportError, match="10300 is too old"):
         libraries.zstd_library()
+
+
+def test_the_checksum_is_the_same_with_and_without_the_library():
+    for size in (0, 1, 7, 8, 9, 4096, 10_001):
+        raw = bytes((i * 7 + size) % 256 for i in range(size))
+        assert both_ways(raw) == (google_crc32c.value(raw),) * 2
+    assert both_ways(b"123456789")[1] == 0xE3069283                # the check value of its catalogues
+
+
+def test_a_checksum_package_without_a_library_is_no_error(monkeypatch):
+    monkeypatch.setattr(libraries, "file_of", lambda module: None)
+    assert libraries.crc32c_library() is None
 
 
 def test_a_module_that_is_not_there_has_no_file():

@@ -70,7 +70,7 @@ class Part:
         self.waiting = []              # for the tree to be up to date
         self.differing = 0             # leaves, when they were compared last
         self.error = None              # what kept the last round from verifying it
-        self.untold = False            # hints for another replica were dropped since
+        self.untold = False            # a replica has missed something, and no hint will tell it
         self.proved_ms = 0             # wall clock
 
     @property
@@ -319,9 +319,16 @@ class Repairer:
 
     def not_told(self, partition, member):
         """A hint for another replica was dropped: only a comparison finds what it has missed."""
+        self.doubt(partition, f"hints for {self.name_of(member)} were dropped")
+
+    def refused(self, partition):
+        """This node's own store took no write of a partition that it coordinated: nobody keeps a hint."""
+        self.doubt(partition, "this node's store refused a write")
+
+    def doubt(self, partition, why):
         part = self.parts.get(partition)
-        if part is not None and part.error is None:
-            part.error, part.untold = f"hints for {self.name_of(member)} were dropped", True
+        if part is not None and not part.untold:
+            part.error, part.untold = why, True
             part.due_ms = min(part.due_ms, self.env.monotonic_ms + UNTOLD_MS)
 
     def lose_all(self):

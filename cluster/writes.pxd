@@ -10,6 +10,7 @@ cdef class Writes(Reads):
                     uint32_t timeout_ms, uint8_t flags, Sink sink) except -1
     cdef int send_round(self, Request request) except -1
     cdef int apply_mine(self, Request request) except -1
+    cdef int note_refusal(self, Request request) except -1
     cdef int apply_changes(self, Request request) except -1
     cdef bytes write_frame(self, Request request)
     cdef int sweep_all(self, Request request) except -1

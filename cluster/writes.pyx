@@ -155,7 +155,7 @@ cdef class Writes(Reads):
                 return 0
             if answer == OLDER and request.stamped_elsewhere:
                 return self.finish(request, OVERTAKEN, None)
-            if answer == REFUSED_HERE and not restampable(request):
+            if answer == REFUSED_HERE and must_be_stored(request):
                 return self.finish(request, FAILED, request.text)
         frame = self.write_frame(request)
         for i in range(plan.count):
@@ -248,6 +248,7 @@ cdef class Writes(Reads):
         except (StoreError, DamagedState) as error:
             request.refused |= bit
             request.text = str(error)
+            self.note_refusal(request)
             return REFUSED_HERE
         if answer == COLD:
             request.cold = True
@@ -259,6 +260,12 @@ cdef class Writes(Reads):
             self.count_older(request, bit, self.replica.newest_hlc)
             request.touched |= bit         # merged, if a causal version is there
         return answer
+
+    cdef int note_refusal(self, Request request) except -1:
+        """Others may take what this node's own replica did not."""
+        if self.repairer is not None and request.plan.partition >= 0:
+            self.repairer.refused(request.plan.partition)
+        return 0
 
     cdef int apply_changes(self, Request request) except -1:
         cdef Row row
@@ -434,6 +441,8 @@ cdef class Writes(Reads):
             request.hint_open &= ~request.own_hints
             request.refused |= bit
             request.text = reason
+            if bit:
+                self.note_refusal(request)
             self.judge_write(request)
 
 
@@ -453,6 +462,12 @@ cdef inline bint restampable(Request request) noexcept:
     if request.changes is None:
         return True
     return not request.changes[0][2] & 1 and not request.changes[0][4]
+
+
+cdef inline bint must_be_stored(Request request) noexcept:
+    """Whether this node may not ship it without having it: its next causal version covers all its earlier
+    ones. A blind write covers nothing of its actor's."""
+    return request.changes is not None and not restampable(request)
 
 
 cdef bint may_restamp(Request request) noexcept:

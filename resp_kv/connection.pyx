@@ -234,7 +234,7 @@ cdef class Connection:
                                                 <int64_t>self.node.now_ms)
                 if deadline_ms <= 0:
                     return USE_HANDLER
-            if self.keyspace.writer.store.room() == 0:
+            if not self.traffic.has_room(self.keyspace.writer.store):
                 self.wait(WAIT_ROOM)
                 return MUST_WAIT
             drawn = self.line.set(self.keyspace.database, v[1].text, v[1].size,
@@ -332,7 +332,7 @@ cdef class Connection:
         """False while the store has no room; raises WriteRefused where it refuses writes."""
         if not self.would_write(row):
             return True
-        if self.keyspace.writer.store.room() == 0:
+        if not self.traffic.has_room(self.keyspace.writer.store):
             return False
         self.wrote = True
         return True

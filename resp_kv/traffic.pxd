@@ -1,3 +1,4 @@
+from cluster.store cimport Store
 from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
@@ -16,3 +17,4 @@ cdef class Traffic:
     cdef public bint tracking
     cdef public bint replicated            # commands with keys go to replicas
     cdef readonly list woken               # connections with replies from replicas
+    cdef bint has_room(self, Store store) except -1

@@ -9,6 +9,7 @@ Nothing is random and time stands still until `pass_ms`. A connection may be `cu
 `held` (frames wait until `let_go`); a node that is `down` is one that all others know to be.
 """
 
+import errno
 from collections import deque
 
 from cluster.coordinator import Coordinator
@@ -24,11 +25,12 @@ from cluster.request import Sink
 from cluster.slots import stored_key
 from cluster.versions import from_record, winner
 from engine import Engine, Options
+from engine.disk_faulty import FaultyDisk
 from resp_kv.shell.store import EngineStore
 
 START_MS = 1_700_000_000_000
 DELIVERIES_MAX = 100_000
-SMALL = Options(memtable_bytes=1 << 20, block_cache_bytes=1 << 20)
+SMALL = Options(memtable_bytes=1 << 20, block_cache_bytes=1 << 20, log_reserve_bytes=0)
 
 
 class Asked(Sink):
@@ -65,9 +67,20 @@ class Node(Environment):
             self.coordinator.set_alive(member, True)
 
     def open(self, folder):
-        self.clock = Clock(START_MS)
-        self.engine = Engine.open(str(folder), SMALL, START_MS)
+        self.clock, self.disk = Clock(START_MS), FaultyDisk()
+        self.engine = Engine.open(str(folder), SMALL, START_MS, self.disk)
         self.store = EngineStore(self.engine)
+
+    def fill_disk(self):
+        """There is no room for the log to grow, until empty_disk()."""
+        def full(operation, path, count):
+            if operation == "reserve":
+                raise OSError(errno.ENOSPC, "No space left on device", path)
+
+        self.disk.fault = full
+
+    def empty_disk(self):
+        self.disk.fault = None
 
     def send_frame(self, member, frame):
         return self.nodes.send(self.number, member, None, frame)

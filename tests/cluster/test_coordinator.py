@@ -107,6 +107,32 @@ def test_a_log_that_cannot_be_written_or_synced_is_no_acknowledgement(nodes):
         assert "the disk is full" in written.text
 
 
+# -- a store that takes no writes -----------------------------------------------------------------
+
+@pytest.mark.parametrize("entry", ALL)
+@pytest.mark.parametrize("full", ALL)
+def test_a_full_disk_keeps_no_blind_write_from_the_others(nodes, entry, full):
+    """Whoever coordinates it, and whoever was asked."""
+    assert nodes.write(entry, b"a", b"old").succeeded
+    nodes[full].fill_disk()
+    assert nodes.write(entry, b"a", b"new").succeeded
+    assert nodes.values(b"a") == [b"old" if number == full else b"new" for number in ALL]
+    assert nodes.read(full, b"a").request.value == b"new"
+    assert nodes.write(entry, b"a", tombstone=True).succeeded
+    assert not nodes.write(entry, b"a", b"on all", level=levels.ALL).succeeded
+    nodes[full].empty_disk()
+    assert nodes.write(entry, b"a", b"last", level=levels.ALL).succeeded
+
+
+@pytest.mark.parametrize("entry", ALL)
+def test_two_full_disks_of_three_refuse(nodes, entry):
+    for full in (0, 2):
+        nodes[full].fill_disk()
+    written = nodes.write(entry, b"a", b"1")
+    assert written.text.startswith("NOQUORUM 2 responses were required but only ")
+    assert "the disk is full" in written.text
+
+
 # -- levels and failures --------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("level", "down", "possible"), [

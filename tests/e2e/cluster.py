@@ -31,7 +31,7 @@ class Cluster:
         self.nodes, self.network = [], network
         for number in range(nodes):
             place = folder / f"node{number}"
-            place.mkdir(parents=True)
+            place.mkdir(parents=True, exist_ok=True)
             self.nodes.append(self.make_node(place, number, options))
         seeds = " ".join(node.seed for node in self.nodes)
         for node in self.nodes:

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from tests.e2e.server import Node, eventually, read_to_end
+from tests.e2e.small_disk import small_disk
 from tests.e2e.torture import Round
 from tests.e2e.two_servers import TIMEOUT_S
 
@@ -200,15 +201,9 @@ def test_a_damaged_table_fails_the_reads_that_need_it_and_no_others(make_node):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)],
-                          capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"mounting a small disk is not permitted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def full_soon(tmp_path):
+    with small_disk(tmp_path / "disk", 48) as folder:
+        yield folder
 
 
 def write_until_refused(client, acknowledged):
@@ -230,11 +225,11 @@ def holds(client, acknowledged):
         assert client.mget(part) == [acknowledged[name] for name in part]
 
 
-def test_a_full_disk_refuses_writes_and_serves_reads(small_disk):
-    ballast = small_disk / "ballast"
+def test_a_full_disk_refuses_writes_and_serves_reads(full_soon):
+    ballast = full_soon / "ballast"
     ballast.write_bytes(bytes(16 * MIB))
-    with Node(small_disk, *SMALL) as node:
-        node.log_file = small_disk.parent / "log"
+    with Node(full_soon, *SMALL) as node:
+        node.log_file = full_soon.parent / "log"
         client = node.client()
         acknowledged = {}
         error = write_until_refused(client, acknowledged)
@@ -258,7 +253,7 @@ def test_a_full_disk_refuses_writes_and_serves_reads(small_disk):
         assert len(acknowledged) > more
         holds(client, acknowledged)
         node.kill()
-        (small_disk / "reserve").unlink(missing_ok=True)
+        (full_soon / "reserve").unlink(missing_ok=True)
         node.start()
         holds(node.client(), acknowledged)
 

@@ -22,7 +22,7 @@ from cluster.wire cimport (
     make_frame, take_frame, zero,
 )
 
-from cluster import levels
+from cluster import levels, outcome
 from cluster.versions import DamagedState
 from cluster.hints import hint_key
 from cluster.wire import split_versions
@@ -249,6 +249,8 @@ cdef class Coordinator(Writes):
                 return 0           # of an earlier round: an outcome names the stamp, too
             if status == OVERTAKEN and may_restamp(request):
                 return self.overtaken(request, frame.header.annotation)
+            if status == OVERTAKEN:
+                return self.finish(request, NO_QUORUM, outcome.overtaken_for_ever(request.rounds))
             if (status == NO_QUORUM and request.kind == FORWARDED and request.result == OPEN
                     and self.reaches_enough(request)):
                 # More than the coordinator does: that has just been started, or is cut off.

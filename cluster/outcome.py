@@ -24,6 +24,11 @@ def refused_at_once(needed, alive):
             f"{counted(alive, 'replica is', 'replicas are')} alive; nothing was done")
 
 
+def overtaken_for_ever(rounds):
+    return (f"NOQUORUM the write was stamped {counted(rounds + 1, 'time', 'times')} and something newer was "
+            "there each time; it may still take effect")
+
+
 def timed_out(request, writing):
     needed, got = request.need.total, request.need.counted(request.acks)
     what = "the outcome of the write is unknown" if writing else "the read was given up"

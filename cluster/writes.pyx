@@ -154,6 +154,7 @@ cdef class Writes(Reads):
             if answer == COLD:
                 return 0
             if answer == OLDER and request.stamped_elsewhere:
+                request.newest_hlc = self.replica.newest_hlc       # however far ahead: who stamps shall know
                 return self.finish(request, OVERTAKEN, None)
             if answer == REFUSED_HERE and must_be_stored(request):
                 return self.finish(request, FAILED, request.text)

@@ -84,7 +84,7 @@ cdef class Engine:
         if self.lock is None:
             raise DirectoryInUse(f"{self.path} is open in another process (its LOCK is held)")
         try:
-            found = recover(self, now_ms)
+            found = recover(self)
         except BaseException:
             self.lock.close()
             self.lock = None

@@ -30,7 +30,7 @@ from engine.table import Table
 from engine.version import Version
 
 
-def recover(engine, now_ms):
+def recover(engine):
     """Everything that Engine.open needs, as a Replay. Nothing is removed before all was found whole."""
     disk, directory = engine.disk, engine.path
     names = disk.list(directory)

@@ -61,13 +61,13 @@ class ClusterView:
 
 
 class LiveView(ClusterView):
-    """`document`, `membership` and `coordinator` are the cluster layer's."""
+    """All but `writer` are the cluster layer's."""
 
     ready = True
 
-    def __init__(self, document, membership, coordinator, writer):
+    def __init__(self, document, membership, coordinator, timekeeper, writer):
         self.document, self.membership, self.coordinator = document, membership, coordinator
-        self.writer = writer
+        self.timekeeper, self.writer = timekeeper, writer
         self.refresh()
 
     @property

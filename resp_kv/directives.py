@@ -213,7 +213,8 @@ cluster("cluster-preferred-endpoint-type",
         Enum("ip", "hostname", "unknown-endpoint"), "ip",
         "What CLUSTER SLOTS and SHARDS name first.", mutable=True)
 cluster("max-clock-drift", Integer(1, INT_MAX), "500",
-        "Milliseconds by which another clock may be ahead before its writes are refused.",
+        "Milliseconds by which another clock may be ahead before its writes are refused, and by which "
+        "this one may be away from a majority's before the node goes by theirs.",
         ours=True)
 
 copies = _group("Replication and consistency")

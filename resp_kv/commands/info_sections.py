@@ -215,15 +215,15 @@ def percentile(buckets, percent):
 
 
 def cluster(node):
-    return [("cluster_enabled", int(node.cluster_enabled)), *repair(node)]
-
-
-def repair(node):
-    """Anti-entropy since this node started: see KV.REPAIR."""
-    repairer = getattr(getattr(node.cluster, "coordinator", None), "repairer", None)
-    if repairer is None:
-        return []
-    return [(f"repair_{name}", number) for name, number in repairer.progress().items()]
+    """What this node has coordinated since it started, its clock, and anti-entropy (KV.REPAIR)."""
+    lines = [("cluster_enabled", int(node.cluster_enabled))]
+    if node.cluster is None or not node.cluster.ready:
+        return lines
+    coordinator = node.cluster.coordinator
+    lines += [*coordinator.stats().items(), ("clock_correction_ms", node.cluster.timekeeper.correction_ms)]
+    if coordinator.repairer is not None:
+        lines += [(f"repair_{name}", number) for name, number in coordinator.repairer.progress().items()]
+    return lines
 
 
 def keyspace(node):

@@ -25,6 +25,7 @@ from cluster.journal import Journal
 from cluster.membership import Events, Membership
 from cluster.plan import Plan
 from cluster.replica import Replica
+from cluster.timekeeper import Timekeeper
 from cluster.watermarks import note_lost_disk
 from cluster.wire import BadFrame
 from resp_kv.cluster_view import LiveView
@@ -57,6 +58,7 @@ class ClusterShell(Events):
         self.environment.peers = self.driver.peers = self.peers
         self.driver.environment = self.environment
         self.membership = self.coordinator = self.replicator = self.view = self.repairer = None
+        self.timekeeper = None
         self.path = os.path.join(server.directory, DOCUMENT_FILE)
         self.hints_ms = self.peers_ms = self.seen_id = 0
         server.background.garbage = self.garbage
@@ -169,6 +171,8 @@ class ClusterShell(Events):
         index = self.membership.index
         self.environment.links = [None] * len(document.members)
         plans = make_plans(document, index)
+        self.timekeeper = self.driver.timekeeper = Timekeeper(
+            len(document.members), index, self.config.get("max-clock-drift"))
         self.coordinator = Coordinator(
             self.environment, self.replica, list(document.members), index, self.writer.actor, plans)
         self.driver.coordinator = self.coordinator
@@ -179,7 +183,8 @@ class ClusterShell(Events):
         self.repairer.hold_back = lambda partition: self.hints.oldest_hlc()
         self.replicator = Replicator(self.node, self.coordinator,
                                      siblings_max=self.config.get("siblings-max"))
-        self.view = LiveView(document, self.membership, self.coordinator, self.writer)
+        self.view = LiveView(document, self.membership, self.coordinator, self.timekeeper,
+                             self.writer)
         self.node.cluster = self.view
         self.apply_levels()
         for link in [*self.peers.outgoing.values(), *self.peers.incoming]:
@@ -277,6 +282,21 @@ class ClusterShell(Events):
         return link.state.cluster == self.cluster_id or \
             self.membership.table.rows[link.member].heartbeat > 0
 
+    @property
+    def now_ms(self):
+        return self.server.clock.now_ms
+
+    def heard_clock(self, link, clock_ms):
+        """What the clock of the node at the other end shows."""
+        document, keeper = self.membership.document, self.timekeeper
+        member = -1 if document is None else document.indices.get(link.node_id, -1)
+        if member >= 0 and keeper.heard(member, clock_ms, self.environment.monotonic_ms):
+            if keeper.correction_ms:
+                log.warning("the system clock is %d ms away from that of most nodes; this node goes by "
+                            "theirs until it is set right", -keeper.correction_ms)
+            else:
+                log.warning("the system clock is right again")
+
     def take_gossip(self, link, payload):
         try:
             return self.membership.receive(link.node_id, payload)
@@ -319,9 +339,6 @@ class ClusterShell(Events):
     def repair_options(self):
         get = self.config.get
         return RepairOptions(get("repair-rate-limit"), get("repair-interval") * 1000)
-
-    def stats(self):
-        return self.coordinator.stats() if self.coordinator is not None else {}
 
 
 class Unformed:

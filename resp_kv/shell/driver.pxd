@@ -1,5 +1,6 @@
 from cluster.environment cimport Environment
 from cluster.hlc cimport Clock
+from cluster.timekeeper cimport Timekeeper
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from resp_kv.commands.index cimport CommandIndex
 from resp_kv.connection cimport Connection
@@ -28,6 +29,7 @@ cdef class Driver(Links):
     cdef int under_way                             # pieces of work whose end the loop will tell
     cdef bint accepting
     cdef public Environment environment            # None: likewise
+    cdef public Timekeeper timekeeper              # None: the system clock is right
     cdef public bint cold_requests                 # of the coordinator: loads are to be sent to disk
     cdef int commit(self) except -1
     cdef int resume_woken(self) except -1

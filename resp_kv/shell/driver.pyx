@@ -205,8 +205,10 @@ cdef class Driver(Links):
         cdef timespec now
         clock_gettime(CLOCK_REALTIME, &now)
         self.clock.now_ms = <uint64_t>now.tv_sec * 1000 + <uint64_t>now.tv_nsec // 1000000
-        self.node.now_ms = self.clock.now_ms
         self.traffic.turn_ns = monotonic_ns()
+        if self.timekeeper is not None:
+            self.clock.now_ms = self.timekeeper.time(self.clock.now_ms, self.traffic.turn_ns // 1000000)
+        self.node.now_ms = self.clock.now_ms
         if self.environment is not None:
             self.environment.monotonic_ms = self.traffic.turn_ns // 1000000
         return 0

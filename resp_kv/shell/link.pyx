@@ -62,7 +62,7 @@ cdef class Link:
         elif not self.ready:
             raise BadFrame("a frame before the handshake")
         elif frame.kind == GOSSIP:
-            self.peers.gossiped(self, frame.body[:frame.body_bytes])
+            self.peers.gossiped(self, frame.header.sent_hlc >> 16, frame.body[:frame.body_bytes])
         elif coordinator is not None and self.member >= 0:
             if frame.kind != READ and frame.kind != VERSION:
                 self.wrote = True

@@ -216,7 +216,7 @@ class Peers:
     def own_greeting(self, state):
         return {"protocol": PROTOCOL, "cluster": self.shell.cluster_id, "node": self.shell.node_id,
                 "generation": self.shell.generation, "nonce": state.nonce,
-                "clock_ms": time.time_ns() // 1_000_000}
+                "clock_ms": self.shell.now_ms}
 
     def greeted(self, link, kind, body):
         """A frame of the handshake. Raises BadFrame."""
@@ -279,6 +279,7 @@ class Peers:
 
     def ready(self, link):
         link.ready = True
+        self.shell.heard_clock(link, link.state.clock_ms)
         if link.outgoing:
             self.retries.pop(link.address, None)
             self.complaints.pop(link.address, None)
@@ -288,7 +289,8 @@ class Peers:
         state = link.state
         link.node_id, state.generation = str(words["node"]), int(words["generation"])
         state.other_nonce, state.cluster = str(words["nonce"]), str(words.get("cluster", ""))
-        apart_ms = int(words["clock_ms"]) - time.time_ns() // 1_000_000
+        state.clock_ms = int(words["clock_ms"])
+        apart_ms = state.clock_ms - self.shell.now_ms
         if abs(apart_ms) > CLOCKS_APART_MS:
             self.complain(link.node_id, f"its clock is {apart_ms} ms off ours; writes may be refused "
                                         "(directive max-clock-drift)")
@@ -338,14 +340,19 @@ class Peers:
         link = self.link_to(address)
         if link is None or not link.ready:
             return False
-        sent = self.driver.send_link(link, frame_of("G", body=payload))
+        sent = self.driver.send_link(link, self.gossip_frame(payload))
         self.driver.flush_now()
         return sent
 
-    def gossiped(self, link, payload):
+    def gossiped(self, link, clock_ms, payload):
+        if clock_ms:
+            self.shell.heard_clock(link, clock_ms)
         reply = self.shell.take_gossip(link, payload)
         if reply is not None and not link.closed:
-            self.driver.send_link(link, frame_of("G", body=reply))
+            self.driver.send_link(link, self.gossip_frame(reply))
+
+    def gossip_frame(self, payload):
+        return frame_of("G", sent_hlc=self.shell.now_ms << 16, body=payload)
 
 
 class Greeting:
@@ -353,7 +360,7 @@ class Greeting:
 
     def __init__(self):
         self.nonce, self.other_nonce = secrets.token_hex(16), ""
-        self.said, self.generation, self.cluster = "", 0, ""
+        self.said, self.generation, self.cluster, self.clock_ms = "", 0, "", 0
         self.began_ms = time.monotonic_ns() // 1_000_000
 
 

@@ -107,6 +107,20 @@ def test_a_log_that_cannot_be_written_or_synced_is_no_acknowledgement(nodes):
         assert "the disk is full" in written.text
 
 
+# -- a version from the future ------------------------------------------------------------------------
+
+def test_what_one_replica_has_from_the_future_keeps_nobody_from_writing(tmp_path):
+    """Its clock was an hour ahead for a moment; it is the coordinator of the key."""
+    nodes = Nodes(tmp_path, 3, [2, 0, 1])
+    nodes[2].clock.now_ms += 3_600_000
+    assert not nodes.write(2, b"a", b"of the future").succeeded
+    nodes[2].clock.now_ms -= 3_600_000
+    for entry in (0, 1):
+        assert nodes.write(entry, b"a", b"by %d" % entry).succeeded
+        assert nodes.read(entry, b"a").request.value == b"by %d" % entry
+    nodes.close()
+
+
 # -- a store that takes no writes -----------------------------------------------------------------
 
 @pytest.mark.parametrize("entry", ALL)

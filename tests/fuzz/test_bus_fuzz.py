@@ -114,7 +114,7 @@ class Listener:
     def greeted(self, link, kind, body):
         self.heard.append((kind, body))
 
-    def gossiped(self, link, body):
+    def gossiped(self, link, clock_ms, body):
         self.heard.append(("G", body))
 
 
@@ -140,12 +140,12 @@ def test_a_link():
 class Shell:
     """As much of a ClusterShell as the handshake needs."""
 
-    cluster_id, node_id, generation = "", "0" * 40, 1
+    cluster_id, node_id, generation, now_ms = "", "0" * 40, 1, 1_700_000_000_000
 
     def link_ready(self, link):
         raise AssertionError("a stranger without the secret was taken in")
 
-    link_lost = take_gossip = link_ready
+    link_lost = take_gossip = heard_clock = link_ready
 
 
 class Driver:

@@ -14,7 +14,11 @@ from resp_kv.shell.peers import COMPLAINTS_MAX, CONNECT_MS_MAX, Greeting, Peers,
 class Shell:
     def __init__(self, node_id, cluster_id="", generation=7):
         self.node_id, self.cluster_id, self.generation = node_id, cluster_id, generation
-        self.ready, self.lost, self.gossip = [], [], []
+        self.ready, self.lost, self.gossip, self.clocks = [], [], [], []
+        self.now_ms = time.time_ns() // 1_000_000
+
+    def heard_clock(self, link, clock_ms):
+        self.clocks.append((link.node_id, clock_ms))
 
     def link_ready(self, link):
         self.ready.append(link.node_id)

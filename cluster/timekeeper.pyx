@@ -14,12 +14,19 @@ behind would make it disbelieve all others. So a node goes by the majority:
     near each other elsewhere
     neither                      leave it as it is: two members that disagree cannot tell who is right
 
-"Near" is within `max-clock-drift`. The others' time comes with greetings and gossip, delayed a little. A
-pure value: both clocks are arguments. Timestamps never go back, whatever happens here (hlc.pyx).
+"Near" is within `max-clock-drift`. The others' time comes with greetings and gossip. A message is late by
+what it took, and a node that was frozen finds those of half a minute in its sockets: so of each member the
+sample counts that shows the latest time; one that shows an earlier time counts only when that one is old and
+this node has been running for a while.
+
+A pure value: both clocks are arguments. Timestamps never go back, whatever happens here (hlc.pyx).
 """
 
 cdef enum:
     OLD_MS = 60_000            # what was heard before that is no evidence any more
+    SLEWED = 1000              # in so many ms a clock may be slewed by one
+    PAUSE_MS = 1000            # a turn that comes so late: this node, or its machine, stood still
+    DRAIN_MS = 3000            # until what came meanwhile is surely read
 
 
 cdef class Timekeeper:
@@ -37,7 +44,9 @@ cdef class Timekeeper:
             self.correction_ms -= moved_ms
             self.jumped_ms = monotonic_ms
             self.jumps += 1
-        self.began, self.offset_ms = True, offset_ms
+        if monotonic_ms > self.turn_ms + PAUSE_MS:
+            self.drained_ms = monotonic_ms + DRAIN_MS
+        self.began, self.offset_ms, self.turn_ms = True, offset_ms, monotonic_ms
         return <uint64_t>(<int64_t>wall_ms + self.correction_ms)
 
     def now_ms(self, wall_ms, monotonic_ms):
@@ -48,8 +57,18 @@ cdef class Timekeeper:
         """What a member's clock shows, and when that was heard. Returns whether the correction changed."""
         if member == self.me:
             return False
-        self.heard_of[member] = (clock_ms - monotonic_ms, monotonic_ms)
+        if self.is_newer(self.heard_of[member], clock_ms, monotonic_ms):
+            self.heard_of[member] = (clock_ms - monotonic_ms, monotonic_ms)
         return self.judge(self.offset_ms + monotonic_ms, monotonic_ms)
+
+    def is_newer(self, known, clock_ms, monotonic_ms):
+        """Whether that says more about a member's clock than what is known."""
+        if known is None or known[1] < self.jumped_ms:
+            return True
+        age_ms = monotonic_ms - known[1]
+        if clock_ms >= known[0] + monotonic_ms - age_ms // SLEWED - 1:
+            return True
+        return age_ms > OLD_MS and monotonic_ms >= self.drained_ms
 
     def judge(self, wall_ms, monotonic_ms):
         since_ms = max(self.jumped_ms, monotonic_ms - OLD_MS)

@@ -74,11 +74,34 @@ def test_it_is_slewed_without_a_correction():
     assert made.jumps == 0 and made.correction_ms == 0
 
 
+@pytest.mark.parametrize("frozen_ms", [5_000, 30_000, 90_000])
+def test_what_comes_out_of_the_socket_after_a_freeze_is_old(frozen_ms):
+    made = keeper()
+    hear(made, 1000, WALL, WALL)
+    now = 1000 + frozen_ms
+    assert made.now_ms(WALL + frozen_ms, now) == WALL + frozen_ms
+    for ago in range(frozen_ms, 0, -1000):
+        hear(made, now, WALL + frozen_ms - ago, WALL + frozen_ms - ago)
+        assert made.correction_ms == 0
+    assert made.now_ms(WALL + frozen_ms + 10, now + 10) == WALL + frozen_ms + 10
+
+
+def test_others_whose_clocks_were_set_back_are_believed_after_a_while():
+    made = keeper()
+    hear(made, 1000, WALL, WALL)
+    for second in range(1, 70):
+        made.now_ms(WALL + 1000 * second, 1000 + 1000 * second)
+        hear(made, 1000 + 1000 * second, *[WALL - HOUR + 1000 * second] * 2)
+    assert made.correction_ms == -HOUR
+
+
 def test_a_small_difference_is_no_reason_to_move_again():
     made = keeper()
     hear(made, 1000, WALL - HOUR, WALL - HOUR)
     hear(made, 1000, WALL - HOUR + 200, WALL - HOUR + 200)
     assert made.correction_ms == -HOUR
+    hear(made, 1000, WALL - HOUR + 300, WALL - HOUR + 300)
+    assert made.correction_ms == -HOUR + 300
 
 
 def test_old_news_counts_no_more():

@@ -109,7 +109,7 @@ cdef class Replica:
         if answer == ABSENT or there.hlc < row.hlc or (
                 there.hlc == row.hlc and there.actor <= row.actor):
             if answer == ABSENT or there.hlc != row.hlc or there.actor != row.actor or (
-                    row.annotation > there.annotation):
+                    annotated_later(row, &there)):
                 self.store_row(key, key_bytes, row)
             return TAKEN
         self.newest_hlc = there.hlc
@@ -268,6 +268,13 @@ cdef uint64_t least_hlc(const Row* row) except? 0:
     if not row.actor & 1:
         return row.hlc
     return (<State>state_of(row)).siblings[-1].hlc
+
+
+cdef inline bint annotated_later(const Row* row, const Row* there) noexcept:
+    """Of two of one dot, as versions.later and the store have it."""
+    if row.annotation != there.annotation:
+        return row.annotation > there.annotation
+    return row.deadline_ms > there.deadline_ms
 
 
 cdef bint handed_over(const Row* row) noexcept:

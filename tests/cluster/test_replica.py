@@ -108,6 +108,18 @@ def test_an_annotation_of_an_overwritten_version_does_nothing(nodes):
     assert nodes.state(0, b"a").siblings[0].deadline_ms == START_MS + 9
 
 
+def test_of_two_annotations_of_one_moment_the_later_deadline_stays(fresh):
+    """Two coordinators that do not hear each other."""
+    old, ends = plain(3, b"old"), []
+    two = [annotate(old, HLC + 3, ONE, START_MS + deadline_ms, HLC + 9) for deadline_ms in (8, 9)]
+    for order in (two, two[::-1]):
+        nodes = fresh()
+        for state in (old, *order):
+            assert send(nodes, state) == TAKEN
+        ends.append(nodes.state(0, b"a"))
+    assert ends == [two[1], two[1]] == [merge(*two), merge(*two[::-1])]
+
+
 def test_any_order_ends_in_the_same_state(fresh):
     first = plain(1, b"1")
     versions = [first, causal(2, b"2", ONE, first), causal(3, b"3", OTHER, first), plain(2, b"4", OTHER)]

@@ -162,6 +162,10 @@ def test_what_comes_from_far_ahead_is_refused(nodes):
     far = blind((START_MS + 60_000) << 16, ONE, b"x", False, 0)
     assert send(nodes, far) == "A4"
     assert nodes.state(0, b"a") is None
+    old = plain(3, b"old")
+    send(nodes, old)
+    assert send(nodes, annotate(old, HLC + 3, ONE, START_MS + 9, (START_MS + 60_000) << 16)) == "A4"
+    assert nodes.state(0, b"a") == old
 
 
 def test_quiet_writes_are_not_acknowledged(nodes):

@@ -14,7 +14,7 @@ and EXPIRE annotates the version it saw (versions.annotate). Dots are given at o
 that has seen everything that was read, so later commands of a transaction see the earlier ones.
 """
 
-from cluster.causal import LateContext, observe
+from cluster.causal import LateContext, observe, observe_annotations
 from cluster.errors import NeedsDisk, PairTooLarge, StoreError
 from cluster.slots import stored_key
 from cluster.versions import State, annotate, blind, live, parse_context, put, to_record, winner
@@ -73,7 +73,10 @@ class View:
         return self.written[key]
 
     def annotate(self, key, hlc, actor, deadline_ms):
-        self.written[key] = annotate(self.state(key), hlc, actor, deadline_ms, self.clock.stamp())
+        """Give the version with this dot another deadline, whoever gave it the one that it has."""
+        state = self.state(key)
+        observe_annotations(self.clock, state)
+        self.written[key] = annotate(state, hlc, actor, deadline_ms, self.clock.stamp())
 
     def copies_of(self, key):
         """[Copy, ...] of a stored key, in the order of its replicas. Raises NeedsDisk."""

@@ -73,8 +73,13 @@ class View:
         return self.written[key]
 
     def annotate(self, key, hlc, actor, deadline_ms):
-        """Give the version with this dot another deadline, whoever gave it the one that it has."""
-        state = self.state(key)
+        """Give the version with this dot another deadline, whoever gave it the one that it has.
+
+        One of this command's own is no other's to replace: it is written with that deadline."""
+        state, read = self.state(key), self.states.get(key)
+        if not actor & 1 and (read is None or not read.covers(hlc, actor)):
+            self.written[key] = blind(hlc, actor, winner(state).value, False, deadline_ms)
+            return
         observe_annotations(self.clock, state)
         self.written[key] = annotate(state, hlc, actor, deadline_ms, self.clock.stamp())
 

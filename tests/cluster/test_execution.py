@@ -75,6 +75,21 @@ def test_an_annotation_is_later_than_the_one_it_has_seen(nodes):
         assert found.deadline_ms == START_MS + 9000 and found.annotation > ahead
 
 
+def test_an_annotation_that_is_overtaken_is_done(nodes):
+    """The value that it annotated has been replaced while it was on its way: as if it had come first."""
+    expire = annotate(b"a", START_MS + 9000)
+
+    def overtaken(view):
+        reply = expire(view)
+        for node in nodes:
+            node.coordinator.replica.apply_all([(KEY, view.clock.last + 1, 99 << 32, 0, 0, False, b"2")])
+        return reply
+
+    nodes.write(0, b"a", b"1")
+    assert nodes.command(0, overtaken, b"a") == [(b"1", None)]
+    assert nodes.values(b"a") == [b"2"] * 3 and nodes.state(0, b"a").siblings[0].deadline_ms == 0
+
+
 def test_two_keys_are_written_as_one(nodes):
     def move(view):
         for key, value in ((A, b"x"), (B, b"y")):

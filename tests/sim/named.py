@@ -1,7 +1,8 @@
 """Named scenarios: one failure each, told on purpose instead of drawn, with the rest drawn as ever.
 
     away      a node is away for longer than hints are kept: killed, without power, frozen or cut off.
-              Meanwhile keys are deleted, overwritten and expire. When it is back nothing of that returns
+              Meanwhile keys are deleted, overwritten, given deadlines and expire. When it is back nothing
+              of that returns
     wiped     a disk is lost; its node comes back empty and is refilled from all others
     keeper    who keeps hints for a node that is down goes down itself, and comes back when the others have
               long proved and purged without it; in a third of the runs it never does
@@ -41,7 +42,7 @@ def begin(name, seed, **changes):
 
 def away(seed):
     options, random = begin("away", seed, nodes=3 + seed % 2, heal_ms=17_000, last_ms=10_000,
-                            hints=True, hint_window_ms=2000, repair_interval_ms=800)
+                            hints=True, hint_window_ms=2000, repair_interval_ms=800, annotating=0.3)
     kind = random.choice(("kill", "power", "pause", "isolate"))
     options.schedule = [Fault(3000, kind, (random.randrange(options.nodes),), 9000)]
     options.final = random.choice(("reads", "repair"))
@@ -50,7 +51,7 @@ def away(seed):
 
 def wiped(seed):
     options, random = begin("wiped", seed, nodes=3 + seed % 2, heal_ms=13_000, last_ms=8000,
-                            repair_interval_ms=800)
+                            repair_interval_ms=800, annotating=0.3)
     options.schedule = [Fault(random.randint(3000, 6000), "wipe", (random.randrange(options.nodes),),
                               random.choice((100, 1000, 3000)))]
     return options

@@ -22,6 +22,11 @@ def observe(clock, context):
     take_in(clock, context.hlc_max, "the context")
 
 
+def observe_state(clock, state):
+    """The same for what is stored already: a version that a clock too far ahead made is not built on."""
+    take_in(clock, state.seen.hlc_max, "what is there")
+
+
 def observe_annotations(clock, state):
     """An annotation must be later than those that its writer has seen, else it would have no effect."""
     take_in(clock, max([sibling.annotation for sibling in state.siblings], default=0), "the deadline")

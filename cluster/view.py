@@ -14,7 +14,7 @@ and EXPIRE annotates the version it saw (versions.annotate). Dots are given at o
 that has seen everything that was read, so later commands of a transaction see the earlier ones.
 """
 
-from cluster.causal import LateContext, observe, observe_annotations
+from cluster.causal import LateContext, observe, observe_annotations, observe_state
 from cluster.errors import NeedsDisk, PairTooLarge, StoreError
 from cluster.slots import stored_key
 from cluster.versions import State, annotate, blind, live, parse_context, put, to_record, winner
@@ -62,6 +62,7 @@ class View:
     def put_causal(self, key, context, value, tombstone=False, deadline_ms=0):
         """A version that replaces what `context` covers; the new State."""
         state = self.state(key)
+        observe_state(self.clock, state)
         observe(self.clock, context)
         written = put(state, context, self.clock.stamp(), self.actor | 1, value, tombstone,
                       deadline_ms, self.siblings_max)

@@ -75,6 +75,17 @@ def test_an_annotation_is_later_than_the_one_it_has_seen(nodes):
         assert found.deadline_ms == START_MS + 9000 and found.annotation > ahead
 
 
+def test_what_a_clock_far_ahead_made_is_not_built_on(nodes):
+    """Anti-entropy may have brought it here."""
+    nodes[0].coordinator.replica.apply_all(
+        [(KEY, START_MS + 10_000 << 16, 99 << 32, 0, 0, False, b"1")])
+    [(reply, error)] = nodes.command(0, increment(b"a"), b"a")
+    assert reply is None and error.startswith("ERR what is there was made by a clock that is wrong: ")
+    assert nodes[0].clock.last >> 16 <= START_MS
+    nodes.pass_ms(9600)
+    assert nodes.command(0, increment(b"a"), b"a") == [(b"2", None)]
+
+
 def test_an_annotation_that_is_overtaken_is_done(nodes):
     """The value that it annotated has been replaced while it was on its way: as if it had come first."""
     expire = annotate(b"a", START_MS + 9000)

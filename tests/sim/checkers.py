@@ -14,8 +14,9 @@ a power loss between the write and the sync that covers it takes one away. Deman
     siblings   no version is returned together with one that has it in its past
     deadlines  a version that is read has the deadline that its own write gave it, or that an EXPIRE or
                PERSIST of just this dot did. Where `found` would be demanded of a write it is of an
-               acknowledged annotation: that one is in force, or a later one. When one was acknowledged
-               before the other began, quorums overlapping, the other one is the later
+               acknowledged annotation: that one is in force, or a later one, or of one moment one with a
+               later deadline. When one was acknowledged before the other began, quorums overlapping, the
+               other one is the later
     honesty    what was refused as "nothing was done" is never read; whatever is read was written; OK
                at W is not told before W replicas have taken it (or something that covers it)
     accepted   in a steady time what has its quorum is accepted, and nothing else is; in calm weather an
@@ -143,7 +144,8 @@ def check_deadlines(key, read):
             raise Violation(f"read a deadline that nobody set, {deadline_ms} at {annotation}", key,
                             [write, read], read.end_us)
         for later in surely:
-            if later.dot == dot and (annotation < later.annotation or any(
+            in_force = (annotation, deadline_ms) >= (later.annotation, stored_deadline(later))
+            if later.dot == dot and (not in_force or any(
                     came_before(key, one, later) for one in given)):
                 raise Violation("an acknowledged annotation is not in force", key,
                                 [write, *given, later, read], read.end_us)

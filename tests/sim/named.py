@@ -12,6 +12,8 @@
               that is left with hints beside it, and reads at QUORUM find them
     frozen    two of five nodes freeze: their connections stand, and only gossip tells that they are down
     minority  the same with strict quorums: no write is accepted, no read answers
+    twins     two coordinators of a key do not hear each other, their clocks show the same in steps of 50 ms,
+              and clients give the same versions deadlines at both: at times in the same moment
 
 `python -m tests.sim --scenario away --seed 3`
 """
@@ -106,5 +108,14 @@ def frozen(seed):
     return options
 
 
+def twins(seed):
+    options, random = begin("twins", seed, nodes=3, sticky=True, heal_ms=2600, last_ms=2200, offset_ms=0,
+                            drift=0.0, clock_step_ms=50, delay_ms=0.3, break_ms=(20, 60), roaming=0.05,
+                            modes=("plain", "plain", "mixed"), key_count=2, clients=6, annotating=0.6)
+    options.schedule = [Fault(at_ms, "divorce", (), 700) for at_ms in (400, 1200, 1900)]
+    options.hurry_ms, options.think_ms = 0, random.choice((5, 15))
+    return options
+
+
 SCENARIOS = {"away": away, "wiped": wiped, "keeper": keeper, "heir": heir, "lonely": lonely,
-             "minority": minority, "frozen": frozen}
+             "minority": minority, "frozen": frozen, "twins": twins}

@@ -37,6 +37,7 @@ class Options:
     extreme_clocks: bool = False           # by just so much, in one direction or the other
     offset_ms: float = 240                 # clocks are off by at most so much: twice it is permitted
     drift: float = 1e-4
+    clock_step_ms: int = 1                 # clocks go on in steps of so much
     delay_ms: float = 1.0                  # mean
     loss: float = 0.0
     doubles: float = 0.0

@@ -19,12 +19,25 @@ def observe(clock, context):
     """A dot must be greater than all that its writer has seen: take in a context's greatest hlc.
 
     Raises StoreError for a context that was made by a clock too far ahead."""
-    if context.hlc_max > clock.last:
+    take_in(clock, context.hlc_max, "the context")
+
+
+def observe_state(clock, state):
+    """The same for what is stored already: a version that a clock too far ahead made is not built on."""
+    take_in(clock, state.seen.hlc_max, "what is there")
+
+
+def observe_annotations(clock, state):
+    """An annotation must be later than those that its writer has seen, else it would have no effect."""
+    take_in(clock, max([sibling.annotation for sibling in state.siblings], default=0), "the deadline")
+
+
+def take_in(clock, hlc, what):
+    if hlc > clock.last:
         try:
-            clock.observe(context.hlc_max)
+            clock.observe(hlc)
         except ClockDrift as error:
-            raise StoreError(
-                f"ERR the context was made by a clock that is wrong: {error}") from None
+            raise StoreError(f"ERR {what} was made by a clock that is wrong: {error}") from None
 
 
 class LateContext:

@@ -119,8 +119,9 @@ cdef class Coordinator(Writes):
     cdef int receive_write(self, int member, object link, const Frame* frame) except -1:
         cdef Row row
         cdef int answer
-        if self.drifted(frame.header.hlc):
-            return self.acknowledge(link, frame, DRIFTED, 0, self.drift_text(frame.header.hlc))
+        cdef uint64_t newest_hlc = newest(&frame.header)
+        if self.drifted(newest_hlc):
+            return self.acknowledge(link, frame, DRIFTED, 0, self.drift_text(newest_hlc))
         version_of(frame, &row)
         try:
             answer = self.replica.apply(frame.key, <uint32_t>frame.key_bytes, &row)
@@ -130,7 +131,7 @@ cdef class Coordinator(Writes):
 
     cdef int receive_bundle(self, int member, object link, const Frame* frame) except -1:
         changes = split_versions(frame.body[:frame.body_bytes])
-        greatest = max([change[1] for change in changes])
+        greatest = newest_of(changes)
         if self.drifted(greatest):
             return self.acknowledge(link, frame, DRIFTED, 0, self.drift_text(greatest))
         try:
@@ -148,7 +149,7 @@ cdef class Coordinator(Writes):
         header.request, header.sent_hlc = frame.header.request, self.clock.last
         header.hlc, header.level = frame.header.hlc, frame.header.level + 1
         if not (self.hints is None or frame.header.level >= len(self.members)
-                or self.drifted(max([version[1] for version in versions]))):
+                or self.drifted(newest_of(versions))):
             kept = self.hints.keep(frame.header.level, versions)
             if kept is None:
                 return self.chill(member, link, frame)
@@ -270,10 +271,10 @@ cdef class Coordinator(Writes):
                 request.open &= ~bit
                 request.refused |= bit
                 request.text = frame.body[:frame.body_bytes].decode()
-            elif status != NOTHING and self.drifted(frame.header.hlc):
+            elif status != NOTHING and self.drifted(newest(&frame.header)):
                 request.open &= ~bit
                 request.refused |= bit
-                request.text = self.drift_text(frame.header.hlc).decode()
+                request.text = self.drift_text(newest(&frame.header)).decode()
             else:
                 version_of(frame, &row)
                 self.take_version(request, position, status != NOTHING, &row)
@@ -370,6 +371,16 @@ cdef class Coordinator(Writes):
             "replica_writes": self.replica.writes, "replica_merges": self.replica.merges,
             "replica_superseded": self.replica.superseded,
         }
+
+
+cdef inline uint64_t newest(const Header* header) noexcept:
+    """The latest timestamp of a version. (The annotation of a causal state is its replica's own.)"""
+    return header.hlc if header.actor & 1 else max(header.hlc, header.annotation)
+
+
+cdef newest_of(list changes):
+    """The same of several, [(stored key, hlc, actor, deadline_ms, annotation, ...), ...]."""
+    return max([hlc if actor & 1 else max(hlc, annotation) for _, hlc, actor, _, annotation, *_ in changes])
 
 
 cdef inline void version_of(const Frame* frame, Row* row) noexcept:

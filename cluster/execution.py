@@ -20,9 +20,11 @@ heartbeats of a second).
 """
 
 from collections import deque
+from contextlib import suppress
 
 from cluster.causal import Copy, settled
 from cluster.errors import NeedsDisk, StoreError
+from cluster.hlc import ClockDrift
 from cluster.request import Sink
 from cluster.versions import from_record, merge
 from cluster.view import View, state_of_nothing
@@ -204,7 +206,8 @@ class Execution:
                                      CopySink(self, key, position, copies))
 
     def take_state(self, key, state):
-        self.coordinator.clock.recover(state.seen.hlc_max)
+        with suppress(ClockDrift):         # then whatever has to be later than it is refused (view.py)
+            self.coordinator.clock.observe(state.seen.hlc_max)
         self.view.states[key] = state
         self.one_read()
 

@@ -298,7 +298,7 @@ cdef inline bint same(Request request, const Row* row) except -1:
         return False
     if row.actor & 1:
         return request.value == row.value[:row.value_bytes]
-    return request.annotation == row.annotation
+    return request.annotation == row.annotation and request.deadline_ms == row.deadline_ms
 
 
 cdef inline bint later(const Row* row, Request request) noexcept:
@@ -306,7 +306,9 @@ cdef inline bint later(const Row* row, Request request) noexcept:
         return row.hlc > request.hlc
     if row.actor != request.actor:
         return row.actor > request.actor
-    return row.annotation > request.annotation
+    if row.annotation != request.annotation:
+        return row.annotation > request.annotation
+    return row.deadline_ms > request.deadline_ms
 
 
 cdef inline bint useless(Need need, uint32_t chosen, int position) noexcept:

@@ -18,10 +18,12 @@ itself: docs/decisions/0008-merge-on-write.md says why.
 **What was purged stays away.** Once all replicas of a partition are proved to have everything below its
 *line* (watermarks.py), tombstones below it may be thrown away. A version below the line whose key is not
 known any more, is only known to be deleted, or has causal versions, which do not remember what was
-purged before them, can be nothing but a late message: it is answered like
-one that was overwritten (OLDER, by the line), since that is what may have happened to it. A coordinator
-that is alive and merely has a slow clock stamps its blind write again. Only anti-entropy, from a replica
-that took part in the proof, may bring such a version: then it was lost here.
+purged before them, can be nothing but a late message: it is answered like one that was overwritten
+(OLDER, by the line), since that is what may have happened to it. An annotation above the line makes a
+version below it no younger: it may be of something that was read before it was deleted, and purged
+since; so it is taken only where that version, or what replaced it, is known. A coordinator that is alive
+and merely has a slow clock stamps its blind write again. Only anti-entropy, from a replica that took part
+in the proof, may bring such a version: then it was lost here.
 
 Every write sets the bit of its Merkle leaf, which is all that anti-entropy costs a write.
 """
@@ -30,7 +32,7 @@ from cluster.fields cimport Input
 from cluster.merkle cimport Digested, digest_row
 from cluster.parcels cimport unpack
 from cluster.store cimport ABSENT, FOUND, PENDING
-from cluster.versions cimport State
+from cluster.versions cimport Sibling, State
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
@@ -91,7 +93,7 @@ cdef class Replica:
         cdef Digested known, incoming
         digest_row(key, key_bytes, row, &incoming)
         if incoming.newest_hlc >= line_hlc:
-            return False
+            return not knows(there, row)           # annotated since
         if there == NULL:
             return True
         if there.actor & 1 and not self.absorbing:
@@ -109,7 +111,7 @@ cdef class Replica:
         if answer == ABSENT or there.hlc < row.hlc or (
                 there.hlc == row.hlc and there.actor <= row.actor):
             if answer == ABSENT or there.hlc != row.hlc or there.actor != row.actor or (
-                    row.annotation > there.annotation):
+                    annotated_later(row, &there)):
                 self.store_row(key, key_bytes, row)
             return TAKEN
         self.newest_hlc = there.hlc
@@ -268,6 +270,27 @@ cdef uint64_t least_hlc(const Row* row) except? 0:
     if not row.actor & 1:
         return row.hlc
     return (<State>state_of(row)).siblings[-1].hlc
+
+
+cdef inline bint annotated_later(const Row* row, const Row* there) noexcept:
+    """Of two of one dot, as versions.later and the store have it."""
+    if row.annotation != there.annotation:
+        return row.annotation > there.annotation
+    return row.deadline_ms > there.deadline_ms
+
+
+cdef bint knows(const Row* there, const Row* row):
+    """Whether each version of `row` is in what is there, or was replaced by it."""
+    cdef Sibling sibling
+    if there == NULL:
+        return False
+    if not (there.actor | row.actor) & 1:
+        return there.hlc > row.hlc or (there.hlc == row.hlc and there.actor >= row.actor)
+    present = state_of(there)
+    for sibling in state_of(row).siblings:
+        if not present.covers(sibling.hlc, sibling.actor):
+            return False
+    return True
 
 
 cdef bint handed_over(const Row* row) noexcept:

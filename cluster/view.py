@@ -14,7 +14,7 @@ and EXPIRE annotates the version it saw (versions.annotate). Dots are given at o
 that has seen everything that was read, so later commands of a transaction see the earlier ones.
 """
 
-from cluster.causal import LateContext, observe
+from cluster.causal import LateContext, observe, observe_annotations, observe_state
 from cluster.errors import NeedsDisk, PairTooLarge, StoreError
 from cluster.slots import stored_key
 from cluster.versions import State, annotate, blind, live, parse_context, put, to_record, winner
@@ -62,6 +62,7 @@ class View:
     def put_causal(self, key, context, value, tombstone=False, deadline_ms=0):
         """A version that replaces what `context` covers; the new State."""
         state = self.state(key)
+        observe_state(self.clock, state)
         observe(self.clock, context)
         written = put(state, context, self.clock.stamp(), self.actor | 1, value, tombstone,
                       deadline_ms, self.siblings_max)
@@ -73,7 +74,15 @@ class View:
         return self.written[key]
 
     def annotate(self, key, hlc, actor, deadline_ms):
-        self.written[key] = annotate(self.state(key), hlc, actor, deadline_ms, self.clock.stamp())
+        """Give the version with this dot another deadline, whoever gave it the one that it has.
+
+        One of this command's own is no other's to replace: it is written with that deadline."""
+        state, read = self.state(key), self.states.get(key)
+        if not actor & 1 and (read is None or not read.covers(hlc, actor)):
+            self.written[key] = blind(hlc, actor, winner(state).value, False, deadline_ms)
+            return
+        observe_annotations(self.clock, state)
+        self.written[key] = annotate(state, hlc, actor, deadline_ms, self.clock.stamp())
 
     def copies_of(self, key):
         """[Copy, ...] of a stored key, in the order of its replicas. Raises NeedsDisk."""

@@ -327,8 +327,8 @@ cdef class Writes(Reads):
             request.text = self.drift_text(newest_hlc).decode()
             return 0
         request.older |= bit
-        if is_sweep(request):
-            request.acks |= bit            # it has swept what is older
+        if is_sweep(request) or only_annotates(request):
+            request.acks |= bit            # it has swept what is older; what was annotated is replaced
         request.newest_hlc = max(request.newest_hlc, newest_hlc)
         return 0
 
@@ -453,6 +453,17 @@ def not_counted(kept):
 
 cdef inline bint is_sweep(Request request) noexcept:
     return request.plan.partition == EVERYONE
+
+
+cdef bint only_annotates(Request request):
+    """EXPIRE or PERSIST of plain versions. Where one has been replaced meanwhile there is nothing left to
+    annotate: it is as if the annotation had come first."""
+    if request.changes is None or request.stamped_elsewhere:
+        return False
+    for _, _, actor, _, annotation, *_ in request.changes:
+        if actor & 1 or not annotation:
+            return False
+    return True
 
 
 cdef inline bint restampable(Request request) noexcept:

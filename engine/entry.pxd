@@ -30,9 +30,12 @@ cdef struct Entry:
 
 
 cdef inline int newer(const Entry* a, const Entry* b) noexcept nogil:
-    """1 if `a` supersedes `b`: greater dot, or the same dot with a later annotation."""
+    """1 if `a` supersedes `b`: greater dot, or the same dot with a later annotation; of two annotations of
+    one moment the later deadline, so that all who have both keep the same one."""
     if a.hlc != b.hlc:
         return a.hlc > b.hlc
     if a.actor != b.actor:
         return a.actor > b.actor
-    return a.annotation > b.annotation
+    if a.annotation != b.annotation:
+        return a.annotation > b.annotation
+    return a.deadline_ms > b.deadline_ms

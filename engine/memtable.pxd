@@ -45,7 +45,9 @@ cdef inline bint supersedes(const Entry* e, Write* write) noexcept nogil:
         return e.hlc > write.hlc
     if e.actor != write.actor:
         return e.actor > write.actor
-    return e.annotation > write.annotation
+    if e.annotation != write.annotation:
+        return e.annotation > write.annotation
+    return e.deadline_ms > write.deadline_ms
 
 
 cdef class Memtable:

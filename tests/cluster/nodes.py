@@ -131,6 +131,9 @@ class Nodes:
     def __getitem__(self, number):
         return self.nodes[number]
 
+    def __iter__(self):
+        return iter(self.nodes)
+
     def close(self):
         for node in self.nodes:
             node.engine.close()
@@ -252,6 +255,18 @@ def increment(key):
         number = int(sibling.value) + 1 if sibling is not None and not sibling.tombstone else 1
         view.put_causal(stored, state.seen, b"%d" % number)
         return b"%d" % number
+
+    return run
+
+
+def annotate(key, deadline_ms):
+    """A command that gives the version that is there a deadline, as EXPIRE does."""
+    stored = stored_key(0, key)
+
+    def run(view):
+        first = winner(view.state(stored))
+        view.annotate(stored, first.hlc, first.actor, deadline_ms)
+        return b"1"
 
     return run
 

@@ -6,8 +6,9 @@ from cluster.errors import StoreError
 from cluster.execution import LEASE_MS, WAITERS_MAX, Levels, Locks
 from cluster.levels import ALL, QUORUM
 from cluster.slots import stored_key
-from tests.cluster.nodes import Nodes, increment, never
+from tests.cluster.nodes import START_MS, Nodes, annotate, increment, never
 
+KEY = stored_key(0, b"a")
 A, B = stored_key(0, b"{t}a"), stored_key(0, b"{t}b")
 
 
@@ -58,6 +59,46 @@ def test_two_that_did_not_see_each_other_stay_as_siblings(nodes):
     states = [nodes.state(number, b"a") for number in range(3)]
     assert states[0] == states[1] == states[2]
     assert len(states[0].siblings) == 2
+
+
+def test_an_annotation_is_later_than_the_one_it_has_seen(nodes):
+    """That one was made by a clock that is ahead, and came with no message that told the time."""
+    nodes.write(0, b"a", b"1")
+    first = nodes.state(0, b"a").siblings[0]
+    ahead = START_MS + 400 << 16
+    for node in nodes:
+        node.coordinator.replica.apply_all(
+            [(KEY, first.hlc, first.actor, START_MS + 5000, ahead, False, b"1")])
+    assert nodes.command(1, annotate(b"a", START_MS + 9000), b"a") == [(b"1", None)]
+    for number in range(3):
+        found = nodes.state(number, b"a").siblings[0]
+        assert found.deadline_ms == START_MS + 9000 and found.annotation > ahead
+
+
+def test_what_a_clock_far_ahead_made_is_not_built_on(nodes):
+    """Anti-entropy may have brought it here."""
+    nodes[0].coordinator.replica.apply_all(
+        [(KEY, START_MS + 10_000 << 16, 99 << 32, 0, 0, False, b"1")])
+    [(reply, error)] = nodes.command(0, increment(b"a"), b"a")
+    assert reply is None and error.startswith("ERR what is there was made by a clock that is wrong: ")
+    assert nodes[0].clock.last >> 16 <= START_MS
+    nodes.pass_ms(9600)
+    assert nodes.command(0, increment(b"a"), b"a") == [(b"2", None)]
+
+
+def test_an_annotation_that_is_overtaken_is_done(nodes):
+    """The value that it annotated has been replaced while it was on its way: as if it had come first."""
+    expire = annotate(b"a", START_MS + 9000)
+
+    def overtaken(view):
+        reply = expire(view)
+        for node in nodes:
+            node.coordinator.replica.apply_all([(KEY, view.clock.last + 1, 99 << 32, 0, 0, False, b"2")])
+        return reply
+
+    nodes.write(0, b"a", b"1")
+    assert nodes.command(0, overtaken, b"a") == [(b"1", None)]
+    assert nodes.values(b"a") == [b"2"] * 3 and nodes.state(0, b"a").siblings[0].deadline_ms == 0
 
 
 def test_two_keys_are_written_as_one(nodes):

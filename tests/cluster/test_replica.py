@@ -108,6 +108,41 @@ def test_an_annotation_of_an_overwritten_version_does_nothing(nodes):
     assert nodes.state(0, b"a").siblings[0].deadline_ms == START_MS + 9
 
 
+def test_of_two_annotations_of_one_moment_the_later_deadline_stays(fresh):
+    """Two coordinators that do not hear each other."""
+    old, ends = plain(3, b"old"), []
+    two = [annotate(old, HLC + 3, ONE, START_MS + deadline_ms, HLC + 9) for deadline_ms in (8, 9)]
+    for order in (two, two[::-1]):
+        nodes = fresh()
+        for state in (old, *order):
+            assert send(nodes, state) == TAKEN
+        ends.append(nodes.state(0, b"a"))
+    assert ends == [two[1], two[1]] == [merge(*two), merge(*two[::-1])]
+
+
+def test_an_annotation_brings_back_nothing_that_was_purged(nodes):
+    """It was made of something read before that was deleted, and comes after the proof."""
+    nodes[0].coordinator.replica.use_line(0, HLC + 50)
+    gone, sibling = plain(3, b"gone"), causal(4, b"gone, too")
+    for state in (annotate(gone, HLC + 3, ONE, START_MS + 9, HLC + 60),
+                  annotate(sibling, HLC + 4, ONE | 1, START_MS + 9, HLC + 60)):
+        assert send(nodes, state) == OLDER and nodes.state(0, b"a") is None
+    fresh = causal(70, b"written since", OTHER)
+    send(nodes, fresh)
+    assert send(nodes, annotate(gone, HLC + 3, ONE, START_MS + 9, HLC + 80)) == OLDER
+    assert nodes.state(0, b"a") == fresh
+
+
+@pytest.mark.parametrize("kind", [plain, causal])
+def test_what_is_below_the_line_and_there_may_be_annotated(nodes, kind):
+    old = kind(3, b"old")
+    send(nodes, old)
+    nodes[0].coordinator.replica.use_line(0, HLC + 50)
+    dot = old.siblings[0].hlc, old.siblings[0].actor
+    late = annotate(old, *dot, START_MS + 9, HLC + 60)
+    assert send(nodes, late) == TAKEN and nodes.state(0, b"a") == late
+
+
 def test_any_order_ends_in_the_same_state(fresh):
     first = plain(1, b"1")
     versions = [first, causal(2, b"2", ONE, first), causal(3, b"3", OTHER, first), plain(2, b"4", OTHER)]
@@ -127,6 +162,10 @@ def test_what_comes_from_far_ahead_is_refused(nodes):
     far = blind((START_MS + 60_000) << 16, ONE, b"x", False, 0)
     assert send(nodes, far) == "A4"
     assert nodes.state(0, b"a") is None
+    old = plain(3, b"old")
+    send(nodes, old)
+    assert send(nodes, annotate(old, HLC + 3, ONE, START_MS + 9, (START_MS + 60_000) << 16)) == "A4"
+    assert nodes.state(0, b"a") == old
 
 
 def test_quiet_writes_are_not_acknowledged(nodes):

@@ -119,6 +119,15 @@ def test_later_commands_see_earlier_ones(view, keys):
     assert len(view.changes()) == 1
 
 
+def test_a_version_of_the_commands_own_is_written_with_its_deadline(view, keys):
+    """SET and EXPIRE in one transaction: a write as SET ... EX is, that may be stamped again."""
+    seen(view, b"a", b"old")
+    keys.put(b"a", b"1")
+    keys.annotate(b"a", keys.get(b"a"), NOW_MS + 50)
+    [(_, hlc, actor, deadline_ms, annotation, tombstone, value)] = view.changes()
+    assert hlc > EARLIER and (deadline_ms, annotation, value) == (NOW_MS + 50, 0, b"1")
+
+
 def test_an_annotation_keeps_the_dot(view, keys):
     seen(view, b"a", b"1")
     record = keys.get(b"a")

@@ -11,10 +11,12 @@
     deaf         a keeper of hints is asked for one, and knows of none
     credulous    the failure detector sees no silence
     generous     with strict quorums hints count all the same
+    rewriting    EXPIRE and PERSIST write the value that they saw once more
+    stubborn     of two annotations of a dot a replica keeps the earlier one
 """
 
 from cluster.parcels import packed, unpacked
-from cluster.wire import frame_of, split_frame
+from cluster.wire import frame_of, split_frame, split_versions
 
 SUPERSEDED, NOTHING = 1, 3
 HINTED = 128
@@ -40,6 +42,9 @@ class Honest:
 
     def garbage(self, node):
         return node.garbage()
+
+    def keyspace(self, keyspace):
+        return keyspace
 
     def started(self, node):
         """The node has just been made."""
@@ -128,9 +133,31 @@ class Generous(Honest):
         node.coordinator.sloppy = True
 
 
+class Rewriting(Honest):
+    def keyspace(self, keyspace):
+        keyspace.annotate = lambda key, record, deadline_ms: keyspace.put(key, record.value, deadline_ms)
+        return keyspace
+
+
+class Stubborn(Honest):
+    def tampers(self, node, member, link, frame):
+        if frame[8:9] != b"T":
+            return False
+        _, _, header, _, body = split_frame(frame)
+        (stored, hlc, actor, _, annotation, *_), = split_versions(body)
+        there = node.record(stored)
+        if not annotation or there is None or (there.hlc, there.actor) != (hlc, actor) or (
+                not 0 < there.annotation < annotation):
+            return False
+        node.answer_frame(link, frame_of("A", request=header["request"], hlc=header["hlc"],
+                                         sent_hlc=node.clock.last))
+        return True
+
+
 CANARIES = {"": Honest, "forgetful": Forgetful, "lenient": Lenient, "hasty": Hasty, "lazy": Lazy,
             "impatient": Impatient, "squeamish": Squeamish, "amnesiac": Amnesiac, "boastful": Boastful,
-            "deaf": Deaf, "generous": Generous, "credulous": Credulous}
+            "deaf": Deaf, "generous": Generous, "credulous": Credulous, "rewriting": Rewriting,
+            "stubborn": Stubborn}
 
 
 def named(name, world):

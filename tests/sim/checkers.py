@@ -12,9 +12,15 @@ a power loss between the write and the sync that covers it takes one away. Deman
                replaces it: clocks that are off do not turn the order of writes round. A write
                that ended in TIMEOUT or NOQUORUM with acknowledgements may take effect at any time
     siblings   no version is returned together with one that has it in its past
+    deadlines  a version that is read has the deadline that its own write gave it, or that an EXPIRE or
+               PERSIST of just this dot did. Where `found` would be demanded of a write it is of an
+               acknowledged annotation: that one is in force, or a later one, or of one moment one with a
+               later deadline. When one was acknowledged before the other began, quorums overlapping, the
+               other one is the later
     honesty    what was refused as "nothing was done" is never read; whatever is read was written; OK
                at W is not told before W replicas have taken it (or something that covers it)
-    accepted   in a steady time what has its quorum is accepted, and nothing else is
+    accepted   in a steady time what has its quorum is accepted, and nothing else is; in calm weather an
+               EXPIRE is, whatever overtakes it
     converged  after healing the replicas hold equal states: after one read of each key at ALL, or after
                anti-entropy alone, hints being lost. What a replica may purge counts as purged
     proved     anti-entropy proves every partition then, and what is deleted can be purged: a second
@@ -22,6 +28,8 @@ a power loss between the write and the sync that covers it takes one away. Deman
 
 What is deleted stays deleted. A tombstone, or a version past its deadline, is a version like any other
 until it may have been purged; then a read may lack it, and what it covers, but never show what it covers.
+So what an EXPIRE of something overwritten brings back is found, and what a PERSIST of something expired does:
+its deadline is one that may be in force for as long as no acknowledged annotation has undone it in time.
 
 With a sloppy quorum quorums overlap only while everybody sees the same members as down. There `found` is
 demanded of the last reads, and both it and `order` in a `steady` time of a named scenario; OK at W says
@@ -31,7 +39,8 @@ Not demanded: that R + W <= N sees anything; that concurrent blind writes keep a
 
 from cluster.hints import hint_key
 from cluster.versions import State
-from tests.sim.history import NO, OK
+from tests.sim.clock import EPOCH_MS
+from tests.sim.history import CLOCKS_US, NO, OK
 from tests.sim.stored import state_of
 
 SLOW_MS = 250                   # cold reads and slow messages may add up to so much
@@ -52,6 +61,7 @@ def check_key(key):
             check_siblings(key, read)
             check_found(key, read, acknowledged)
             check_order(key, read, acknowledged)
+            check_deadlines(key, read)
 
 
 def check_written(key, read):
@@ -71,7 +81,8 @@ def check_siblings(key, read):
 
 
 def check_found(key, read, acknowledged):
-    gone = [w for w in key.writes if w.may_be_gone(read.end_us)]
+    surely = annotations_found(key, read)
+    gone = [w for w in key.writes if w.may_be_gone(read.end_us, surely)]
     for write in acknowledged:
         if write.end_us >= read.start_us or not promised(key, write, read):
             continue
@@ -116,10 +127,50 @@ def check_order(key, read, acknowledged):
                 raise Violation("an overwritten version is read", key, [old, write, read], read.end_us)
 
 
+def annotations_found(key, read):
+    """The annotations that were acknowledged where this read must see it."""
+    return [one for one in key.annotations if one.result == OK and one.annotation
+            and one.end_us < read.start_us and promised(key, one, read)]
+
+
+def check_deadlines(key, read):
+    surely = annotations_found(key, read)
+    for dot, write in read.siblings:
+        deadline_ms, annotation = read.deadlines[dot]
+        given = [one for one in [write, *key.annotations_of(write)]
+                 if one.annotation == annotation and stored_deadline(one) == deadline_ms
+                 and (one is write or one.dot == dot)]
+        if not given:
+            raise Violation(f"read a deadline that nobody set, {deadline_ms} at {annotation}", key,
+                            [write, read], read.end_us)
+        for later in surely:
+            in_force = (annotation, deadline_ms) >= (later.annotation, stored_deadline(later))
+            if later.dot == dot and (not in_force or any(
+                    came_before(key, one, later) for one in given)):
+                raise Violation("an acknowledged annotation is not in force", key,
+                                [write, *given, later, read], read.end_us)
+
+
+def stored_deadline(operation):
+    return EPOCH_MS + operation.deadline_ms if operation.deadline_ms else 0
+
+
+def came_before(key, one, later):
+    """Whether the later annotation has seen this one."""
+    options = key.options
+    return (one.annotates and one is not later and one.result == OK and one.end_us < later.start_us
+            and key.holders(one) + quorum_of(key) > len(key.replicas)
+            and (not options.sloppy or (options.is_steady(one) and options.is_steady(later))))
+
+
+def quorum_of(key):
+    return len(key.replicas) // 2 + 1
+
+
 def check_steady(key, options):
     """While nobody comes or goes: what must be accepted, and what must not."""
     living = sum(machine.number not in options.down for machine in key.replicas)
-    for operation in key.writes + key.reads:
+    for operation in key.writes + key.reads + key.annotations:
         if not options.is_steady(operation) or operation.node in options.down or (
                 operation.level != "QUORUM" or operation.timeout_ms < SLOW_MS):
             continue
@@ -128,6 +179,20 @@ def check_steady(key, options):
         if operation.result != OK and living >= (1 if options.sloppy else operation.need):
             raise Violation("enough are there, and it is not accepted", key, [operation],
                             operation.end_us)
+
+
+def check_alive(operation, seen, now_us):
+    """What an EXPIRE or PERSIST has found to annotate had neither been deleted nor expired by every clock."""
+    passed = seen.deadline_ms > 0 and (seen.deadline_ms - EPOCH_MS) * 1000 + CLOCKS_US < now_us
+    if seen.tombstone or passed:
+        raise Violation("something expired is annotated", operation.key, [operation], now_us)
+
+
+def check_calm(key):
+    """Where nothing fails an annotation is not refused because a write came in between."""
+    for operation in key.annotations:
+        if (operation.text or "").startswith("NOQUORUM"):
+            raise Violation("nothing is wrong, and it is not accepted", key, [operation], operation.end_us)
 
 
 def check_taken(key, operation, machines, at_us):
@@ -148,7 +213,10 @@ def check_taken(key, operation, machines, at_us):
 def has_it(machine, stored, operation):
     if machine.node is None or machine.started_us > operation.start_us:
         return True
-    return state_of(machine.node.record(stored)).covers(*operation.dot)
+    state = state_of(machine.node.record(stored))
+    return state.covers(*operation.dot) and all(
+        sibling.annotation >= operation.annotation for sibling in state.siblings
+        if (sibling.hlc, sibling.actor) == operation.dot)
 
 
 def check_converged(key, at_us):

@@ -10,12 +10,14 @@ from tests.sim.history import NO, OK, UNKNOWN, Operation, Past
 
 PATIENCE_MS = 1500
 HURRY_MS = 20
+LIVES_MS = (-1, 200, 1000, 1000, 4000, 4000, 60_000)      # what an EXPIRE gives; in the past it deletes
 
 
 class Client:
     def __init__(self, world, number):
         self.world, self.loop, self.number = world, world.loop, number
         self.random = world.stream(f"client {number}")
+        self.annotating = world.stream(f"client {number}, annotations")
         self.left = world.options.operations
         self.home = self.random.randrange(world.options.nodes)
         self.operation = None
@@ -37,7 +39,9 @@ class Client:
             node = self.home
         operation.node, operation.start_us = node, self.world.loop.now_us
         self.operation = operation
-        (operation.key.writes if operation.writes else operation.key.reads).append(operation)
+        key = operation.key
+        (key.writes if operation.writes else
+         key.annotations if operation.annotates else key.reads).append(operation)
         self.world.operations.append(operation)
         self.world.loop.call_later(self.random.uniform(0.1, 1), self.arrive, operation)
         self.world.loop.call_later(operation.timeout_ms + PATIENCE_MS, self.give_up, operation)
@@ -53,6 +57,8 @@ class Client:
     # -- what to do ----------------------------------------------------------------------------
 
     def draw(self, key):
+        if self.annotates(key):
+            return self.draw_annotation(key)
         kind = self.draw_kind(key)
         levels = key.read_levels if kind == "GET" else key.write_levels
         level = self.random.choice(levels)
@@ -80,6 +86,20 @@ class Client:
             return "BURY" if chance > 0.85 else "PUT"
         return "DEL" if self.random.random() < self.world.options.deleting else "SET"
 
+    def annotates(self, key):
+        share = self.world.options.annotating
+        return share > 0 and key.mode != "counter" and (
+            key.mode != "single" or key.owner == self.number) and self.annotating.random() < share
+
+    def draw_annotation(self, key):
+        random = self.annotating
+        kind, level = random.choice(("EXPIRE", "EXPIRE", "PERSIST")), random.choice(key.write_levels)
+        operation = Operation(self.number, len(self.world.operations), kind, key, level,
+                              self.world.need(level), random.choice((100, 300, 1000)))
+        if kind == "EXPIRE":
+            operation.deadline_ms = max(1, self.world.loop.now_ms + random.choice(LIVES_MS))
+        return operation
+
     # -- how it ends ---------------------------------------------------------------------------
 
     def answered(self, operation, outcome):
@@ -88,6 +108,8 @@ class Client:
             return                         # too late
         if result == OK and operation.kind == "GET":
             operation.siblings = siblings_of(operation.key, content)
+            operation.deadlines = {(sibling.hlc, sibling.actor): (sibling.deadline_ms, sibling.annotation)
+                                   for sibling in content.siblings}
             self.remember(operation.key, context_of(content),
                           operation.key.past_of(operation.siblings))
         elif result == OK and operation.kind in ("PUT", "BURY"):

@@ -3,6 +3,7 @@
     GET  SET  DEL            plain: a quorum read, a blind write
     PUT  BURY                KV.SET and KV.DEL with the context of an earlier read: a causal write
     INCR                     read-modify-write
+    EXPIRE  PERSIST          annotate the dot that they see; EXPIRE with a time in the past is a causal delete
 
 What reads and writes runs at the preferred coordinator, like every such command; the shell's way
 there is `Coordinator.execute`. Only the reply's encoding is the simulation's own.
@@ -15,6 +16,8 @@ from cluster.execution import Execution, Levels
 from cluster.request import Sink
 from cluster.versions import State, from_record, winner, written_context
 from cluster.view import KeyspaceView
+from resp_kv.commands import expiry
+from tests.sim.checkers import check_alive
 from tests.sim.clock import EPOCH_MS
 from tests.sim.history import NO, OK, UNKNOWN
 
@@ -110,13 +113,15 @@ def execute(node, operation, done):
     code = CODES[operation.level]
     asked = Levels(levels.QUORUM, code, operation.timeout_ms, operation.timeout_ms)
     Execution(node.coordinator, node.locks, [operation.key.stored],
-              lambda view: run(operation, view), asked, done,
+              lambda view: run(operation, view, node.world), asked, done,
               pair_bytes_max=10_000, siblings_max=100).start()
 
 
-def run(operation, view):
+def run(operation, view, world):
     """The handler. It may be run several times; only the last time gets as far as a write."""
     keyspace, name = KeyspaceView(view, LOCAL), operation.key.name.encode()
+    if operation.annotates:
+        return annotate(operation, view, world, name)
     state = keyspace.state(name)
     if operation.kind == "INCR":
         operation.past = operation.key.past_of(siblings_of(operation.key, state))
@@ -131,6 +136,30 @@ def run(operation, view):
     first = winner(state)
     operation.stamped(first.hlc, first.actor)
     return reply
+
+
+def annotate(operation, view, world, name):
+    """PEXPIREAT or PERSIST as the server has them; notes the dot that was annotated, or that of a delete."""
+    keyspace = world.canary.keyspace(KeyspaceView(view, LOCAL))
+    key, seen = operation.key, keyspace.state(name)
+    client = SimpleNamespace(keyspace=keyspace, node=SimpleNamespace(now_ms=view.clock.now_ms))
+    if operation.kind == "PERSIST":
+        reply = expiry.persist(client, [b"PERSIST", name])
+    else:
+        reply = expiry.pexpireat(
+            client, [b"PEXPIREAT", name, b"%d" % (EPOCH_MS + operation.deadline_ms)])
+    if not reply:
+        return b"0"
+    check_alive(operation, winner(seen), world.loop.now_us)
+    first = winner(view.state(key.stored))
+    if first.tombstone:
+        operation.tombstone, operation.deadline_ms = True, 0
+        operation.past = key.past_of(siblings_of(key, seen))
+        key.writes.append(operation)
+        operation.stamped(first.hlc, first.actor)
+    elif (first.hlc, first.actor) in [(sibling.hlc, sibling.actor) for sibling in seen.siblings]:
+        operation.dot, operation.annotation = (first.hlc, first.actor), view.clock.last
+    return b"1"
 
 
 def siblings_of(key, state):

@@ -5,6 +5,9 @@ meets something newer; only the last is the one that was acknowledged. What a ve
 known here as explicit sets: a blind one covers every lesser dot, a causal one the dots in `mask`
 (those that its writer had read, and what they covered) and all below `horizon` (the greatest blind dot
 among them).
+
+An EXPIRE or PERSIST makes no version: it annotates the dot that it saw, and of the annotations of a dot the
+latest is in force. Which ones may be, and so when a version may have expired, is known here, too.
 """
 
 OPEN, OK, NO, UNKNOWN = "open", "ok", "no", "unknown"
@@ -30,7 +33,8 @@ class Operation:
 
     __slots__ = ("client", "number", "kind", "key", "level", "need", "timeout_ms", "context", "past",
                  "value", "dots", "dot", "siblings", "node", "generation", "start_us", "end_us",
-                 "result", "text", "tombstone", "reply", "taken", "deadline_ms", "final")
+                 "result", "text", "tombstone", "reply", "taken", "deadline_ms", "final", "annotation",
+                 "deadlines")
 
     def __init__(self, client, number, kind, key, level, need, timeout_ms):
         self.client, self.number, self.kind, self.key = client, number, kind, key
@@ -41,20 +45,38 @@ class Operation:
         self.result, self.text, self.reply, self.taken = OPEN, None, None, None
         self.deadline_ms = 0               # since the beginning of the run; 0: it does not expire
         self.final = False                 # a read after everything was healed
+        self.annotation = 0                # of an EXPIRE or PERSIST: its hlc; its `dot` is what it saw
+        self.deadlines = {}                # of a read: dot -> (deadline as stored, annotation)
+
+    @property
+    def annotates(self):
+        return self.kind in ("EXPIRE", "PERSIST")
 
     @property
     def writes(self):
-        return self.kind != "GET"
+        return self.kind != "GET" and not self.annotates
 
     @property
     def blind(self):
         return self.kind in ("SET", "DEL")
 
-    def may_be_gone(self, at_us):
-        """Whether replicas may have purged it: deleted or expired, and old enough to be proved."""
+    def may_be_gone(self, at_us, surely=()):
+        """Whether replicas may have purged it: deleted or expired, and old enough to be proved. `surely`:
+        annotations that whoever looks would see."""
         if self.result == NO or at_us < self.start_us + PROOF_US:
             return False
-        return self.tombstone or 0 < self.deadline_ms * 1000 < at_us + CLOCKS_US
+        return self.tombstone or any(
+            one.start_us + PROOF_US <= at_us and one.has_passed(at_us) and not one.undone(self, surely)
+            for one in [self, *self.key.annotations_of(self)])
+
+    def has_passed(self, at_us):
+        """Whether by some clock the deadline that it sets has passed."""
+        return 0 < self.deadline_ms * 1000 < at_us + CLOCKS_US
+
+    def undone(self, write, surely):
+        """Whether a later annotation was in force before this deadline of `write` had passed anywhere."""
+        return any(later.dot in write.dots and later.annotation > self.annotation
+                   and not self.has_passed(later.end_us) for later in surely)
 
     def stamped(self, hlc, actor):
         """It was given a dot, maybe once more."""
@@ -75,7 +97,7 @@ class Key:
     def __init__(self, name, stored, mode, replicas, options):
         self.options = options
         self.name, self.stored, self.mode, self.replicas = name, stored, mode, replicas
-        self.writes, self.reads = [], []
+        self.writes, self.reads, self.annotations = [], [], []
         self.bits, self.owners = {}, {}      # dot -> its bit, dot -> its Operation
 
     def stamped(self, dot, operation):
@@ -92,6 +114,11 @@ class Key:
             return dot < own
         past = operation.past
         return dot < past.horizon or bool(past.mask & self.bits[dot])
+
+    def annotations_of(self, write):
+        """What may have set a deadline of this version, or removed it."""
+        return [one for one in self.annotations
+                if one.annotation and one.result != NO and one.dot in write.dots]
 
     def past_of(self, siblings):
         """What somebody has seen who has read these."""

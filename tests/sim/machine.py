@@ -51,7 +51,8 @@ class Machine:
     @property
     def wall_ms(self):
         now_ms = self.world.loop.now_us / 1000
-        return EPOCH_MS + int(now_ms * (1 + self.drift) + self.offset_ms)
+        shown_ms = EPOCH_MS + int(now_ms * (1 + self.drift) + self.offset_ms)
+        return shown_ms - shown_ms % self.world.options.clock_step_ms
 
     @property
     def running(self):

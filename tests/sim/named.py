@@ -1,7 +1,8 @@
 """Named scenarios: one failure each, told on purpose instead of drawn, with the rest drawn as ever.
 
     away      a node is away for longer than hints are kept: killed, without power, frozen or cut off.
-              Meanwhile keys are deleted, overwritten and expire. When it is back nothing of that returns
+              Meanwhile keys are deleted, overwritten, given deadlines and expire. When it is back nothing
+              of that returns
     wiped     a disk is lost; its node comes back empty and is refilled from all others
     keeper    who keeps hints for a node that is down goes down itself, and comes back when the others have
               long proved and purged without it; in a third of the runs it never does
@@ -11,6 +12,8 @@
               that is left with hints beside it, and reads at QUORUM find them
     frozen    two of five nodes freeze: their connections stand, and only gossip tells that they are down
     minority  the same with strict quorums: no write is accepted, no read answers
+    twins     two coordinators of a key do not hear each other, their clocks show the same in steps of 50 ms,
+              and clients give the same versions deadlines at both: at times in the same moment
 
 `python -m tests.sim --scenario away --seed 3`
 """
@@ -41,7 +44,7 @@ def begin(name, seed, **changes):
 
 def away(seed):
     options, random = begin("away", seed, nodes=3 + seed % 2, heal_ms=17_000, last_ms=10_000,
-                            hints=True, hint_window_ms=2000, repair_interval_ms=800)
+                            hints=True, hint_window_ms=2000, repair_interval_ms=800, annotating=0.3)
     kind = random.choice(("kill", "power", "pause", "isolate"))
     options.schedule = [Fault(3000, kind, (random.randrange(options.nodes),), 9000)]
     options.final = random.choice(("reads", "repair"))
@@ -50,7 +53,7 @@ def away(seed):
 
 def wiped(seed):
     options, random = begin("wiped", seed, nodes=3 + seed % 2, heal_ms=13_000, last_ms=8000,
-                            repair_interval_ms=800)
+                            repair_interval_ms=800, annotating=0.3)
     options.schedule = [Fault(random.randint(3000, 6000), "wipe", (random.randrange(options.nodes),),
                               random.choice((100, 1000, 3000)))]
     return options
@@ -105,5 +108,14 @@ def frozen(seed):
     return options
 
 
+def twins(seed):
+    options, random = begin("twins", seed, nodes=3, sticky=True, heal_ms=2600, last_ms=2200, offset_ms=0,
+                            drift=0.0, clock_step_ms=50, delay_ms=0.3, break_ms=(20, 60), roaming=0.05,
+                            modes=("plain", "plain", "mixed"), key_count=2, clients=6, annotating=0.6)
+    options.schedule = [Fault(at_ms, "divorce", (), 700) for at_ms in (400, 1200, 1900)]
+    options.hurry_ms, options.think_ms = 0, random.choice((5, 15))
+    return options
+
+
 SCENARIOS = {"away": away, "wiped": wiped, "keeper": keeper, "heir": heir, "lonely": lonely,
-             "minority": minority, "frozen": frozen}
+             "minority": minority, "frozen": frozen, "twins": twins}

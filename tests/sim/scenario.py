@@ -37,6 +37,7 @@ class Options:
     extreme_clocks: bool = False           # by just so much, in one direction or the other
     offset_ms: float = 240                 # clocks are off by at most so much: twice it is permitted
     drift: float = 1e-4
+    clock_step_ms: int = 1                 # clocks go on in steps of so much
     delay_ms: float = 1.0                  # mean
     loss: float = 0.0
     doubles: float = 0.0
@@ -63,6 +64,7 @@ class Options:
     final: str = "reads"                   # what makes replicas equal at the end: reads or repair
     expiring: float = 0.3                  # share of SETs with a deadline
     deleting: float = 0.2                  # share of DELs among plain writes
+    annotating: float = 0.0                # share of EXPIREs and PERSISTs among all
     hurry_ms: int = 0                      # until then clients hardly think
     last_ms: int = 1 << 40                 # nothing new is begun after it
     sticky: bool = False                   # clients stay where they are when they are refused
@@ -116,6 +118,7 @@ def draw_options(seed, **changes):
         options.straggler_ms = random.choice((100, 500, 3000))
         options.resent = random.choice((0, 0.5, 1))
     draw_repair(options, random)
+    options.annotating = stream(seed, "annotations").choice((0, 0.1, 0.2, 0.5))
     if options.weather == "islands":
         draw_islands(options, random)
     kinds = KINDS_OF[options.weather]
@@ -157,4 +160,4 @@ def draw_islands(options, random):
 def fast_clock(seed):
     """One clock is ten seconds ahead: its writes are refused by the others, nothing is poisoned."""
     return draw_options(seed, fast_clock=stream(seed, "fast clock").randrange(3), loss=0.0,
-                        stragglers=0.0, schedule=[])
+                        stragglers=0.0, schedule=[], annotating=0.3)

@@ -11,6 +11,7 @@ from tests.sim import canaries
 from tests.sim.agreement import Agreement
 from tests.sim.checkers import (
     Violation,
+    check_calm,
     check_converged,
     check_counter,
     check_key,
@@ -22,7 +23,7 @@ from tests.sim.client import Client
 from tests.sim.clock import Loop, stream
 from tests.sim.faults import Faults
 from tests.sim.gossip import document_of
-from tests.sim.history import OK, Key, Operation
+from tests.sim.history import NOWHERE, OK, Key, Operation
 from tests.sim.machine import Machine
 from tests.sim.network import Network
 from tests.sim.scenario import PARTITIONS
@@ -103,7 +104,7 @@ class World:
     def watch_turn(self, node):
         """Before the replies of a turn leave: is it true what they say?"""
         for operation, outcome in node.replies:
-            if outcome[0] == OK and operation.writes:
+            if outcome[0] == OK and operation.dot != NOWHERE:
                 check_taken(operation.key, operation, self.machines, self.loop.now_us)
 
     def garbage(self, node):
@@ -180,9 +181,11 @@ class World:
         for key in self.keys:
             check_key(key)
             check_steady(key, self.options)
-            if key.mode == "counter" and self.options.weather == "calm" and (
+            if self.options.weather == "calm" and not self.options.schedule and (
                     self.options.fast_clock < 0):
-                check_counter(key)
+                check_calm(key)
+                if key.mode == "counter":
+                    check_counter(key)
 
     def close(self):
         for machine in self.machines:

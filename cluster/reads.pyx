@@ -13,6 +13,7 @@ from cluster.quorum cimport Need, bits
 from cluster.replica cimport COLD, handed_over
 from cluster.request cimport NO_QUORUM, OPEN, READING, SUCCESS
 from cluster.store cimport FOUND, PENDING
+from cluster.versions cimport annotated_later
 from cluster.wire cimport HINTED, READ, Header, make_frame, version_frame, zero
 
 from cluster import outcome
@@ -306,9 +307,7 @@ cdef inline bint later(const Row* row, Request request) noexcept:
         return row.hlc > request.hlc
     if row.actor != request.actor:
         return row.actor > request.actor
-    if row.annotation != request.annotation:
-        return row.annotation > request.annotation
-    return row.deadline_ms > request.deadline_ms
+    return annotated_later(row.annotation, row.deadline_ms, request.annotation, request.deadline_ms)
 
 
 cdef inline bint useless(Need need, uint32_t chosen, int position) noexcept:

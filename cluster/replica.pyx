@@ -32,7 +32,7 @@ from cluster.fields cimport Input
 from cluster.merkle cimport Digested, digest_row
 from cluster.parcels cimport unpack
 from cluster.store cimport ABSENT, FOUND, PENDING
-from cluster.versions cimport Sibling, State
+from cluster.versions cimport Sibling, State, annotated_later
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
@@ -111,7 +111,7 @@ cdef class Replica:
         if answer == ABSENT or there.hlc < row.hlc or (
                 there.hlc == row.hlc and there.actor <= row.actor):
             if answer == ABSENT or there.hlc != row.hlc or there.actor != row.actor or (
-                    annotated_later(row, &there)):
+                    annotated_later(row.annotation, row.deadline_ms, there.annotation, there.deadline_ms)):
                 self.store_row(key, key_bytes, row)
             return TAKEN
         self.newest_hlc = there.hlc
@@ -270,13 +270,6 @@ cdef uint64_t least_hlc(const Row* row) except? 0:
     if not row.actor & 1:
         return row.hlc
     return (<State>state_of(row)).siblings[-1].hlc
-
-
-cdef inline bint annotated_later(const Row* row, const Row* there) noexcept:
-    """Of two of one dot, as versions.later and the store have it."""
-    if row.annotation != there.annotation:
-        return row.annotation > there.annotation
-    return row.deadline_ms > there.deadline_ms
 
 
 cdef bint knows(const Row* there, const Row* row):

@@ -34,3 +34,12 @@ cdef int read_winner(const char* text, Py_ssize_t size, Row* out) except -1
 cpdef tuple to_record(State state)
 cpdef State from_record(uint64_t hlc, uint64_t actor, uint64_t deadline_ms, uint64_t annotation,
                         bint tombstone, bytes value)
+
+
+cdef inline bint annotated_later(uint64_t annotation, uint64_t deadline_ms, uint64_t other_annotation,
+                                 uint64_t other_deadline_ms) noexcept:
+    """Of two annotations of one dot the later one stays; of two of one moment the one with the later
+    deadline, so that replicas that have both do not differ."""
+    if annotation != other_annotation:
+        return annotation > other_annotation
+    return deadline_ms > other_deadline_ms

@@ -189,10 +189,10 @@ cpdef State merge(State one, State other):
 
 
 cdef Sibling later(Sibling one, Sibling other):
-    """The same dot twice: the later annotation; two of one hlc must not make replicas differ."""
-    if one.annotation != other.annotation:
-        return one if one.annotation > other.annotation else other
-    return one if one.deadline_ms >= other.deadline_ms else other
+    """The same dot twice."""
+    if annotated_later(other.annotation, other.deadline_ms, one.annotation, one.deadline_ms):
+        return other
+    return one
 
 
 cpdef State blind(uint64_t hlc, uint64_t actor, bytes value, bint tombstone=False,

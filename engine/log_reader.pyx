@@ -28,8 +28,6 @@ from engine.log_format cimport (
 )
 from libc.stdint cimport uint64_t
 
-import google_crc32c
-
 from engine.errors import DamagedFile, UnknownFormat
 from engine.log_writer import MAGIC
 
@@ -82,7 +80,7 @@ cdef class LogReader:
         if version > LOG_FORMAT:  # first: a newer format may have another checksum
             raise UnknownFormat(self.path, 8, version, LOG_FORMAT)
         body = header[16:]
-        if int.from_bytes(header[12:16], "little") != google_crc32c.value(body):
+        if load32(PyBytes_AS_STRING(header) + 12) != crc32c(PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body)):
             raise DamagedFile(self.path, 12, "wrong checksum of the segment header")
         if version == 0:
             raise DamagedFile(self.path, 8, "there is no log format 0")

@@ -20,8 +20,6 @@ from engine.log_format cimport (
 )
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-import google_crc32c
-
 from engine.errors import DiskFull, Poisoned, WriteRefused
 from engine.file_names import segment_name
 
@@ -30,10 +28,9 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def segment_header(number, start_position):
-    body = number.to_bytes(8, "little") + start_position.to_bytes(8, "little")
-    return (
-        MAGIC + LOG_FORMAT.to_bytes(4, "little") + google_crc32c.value(body).to_bytes(4, "little") + body
-    )
+    cdef bytes body = number.to_bytes(8, "little") + start_position.to_bytes(8, "little")
+    checksum = <object>crc32c(<const char*>body, len(body))
+    return MAGIC + LOG_FORMAT.to_bytes(4, "little") + checksum.to_bytes(4, "little") + body
 
 
 cdef class LogWriter:

@@ -191,9 +191,7 @@ cdef class TableCursor(Cursor):
         if PyGILState_Check():
             with gil:
                 with nogil:
-                    self._read(offset, size)
-                    open_run(self.decompressor, self.source, self.stored.at, offset, lengths, count, raw,
-                             &self.pieces)
+                    self._read_pieces(offset, size, lengths, count, raw)
             return 0
         self._read(offset, size)
         return open_run(self.decompressor, self.source, self.stored.at, offset, lengths, count, raw,
